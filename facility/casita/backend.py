@@ -1,0 +1,151 @@
+"""The contract between the facility and what it offers.
+
+A backend is a package that registers one :class:`Backend` under the entry-point group
+``casita.backends``.  The facility asks it for processes to run, hub services to announce,
+environment for users and findings for ``casita doctor``; it never imports it by name.
+This module is light on purpose: standard library and pydantic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from casita.errors import ConfigError
+
+GROUP = "casita.backends"
+
+
+class Settings(BaseModel):
+    """Base of every table of ``casita.toml``: unknown keys are refused, values can't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One long-running program of the facility.
+
+    The same declaration feeds supervisord on one machine and the chart on Kubernetes.
+    """
+
+    name: str
+    """Unique, lower case, with hyphens; names the log and the line of ``casita status``."""
+    command: tuple[str, ...]
+    """Absolute path of the program and its arguments. Never a secret: others can read it."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int | None = None
+    """TCP port on which it answers, shown by ``casita status``."""
+    health: str = ""
+    """URL that answers below 400 once the process is ready; empty: ready when it runs."""
+    ready_within: float = 60.0
+    """Seconds from start to a healthy answer before the start counts as failed."""
+    stop_within: float = 15.0
+    """Seconds from SIGTERM to SIGKILL."""
+    priority: int = 100
+    """Lower starts earlier and stops later."""
+    adopts: bool = False
+    """It leaves processes of users behind on purpose (hub, gateway): stop it alone, not its
+    children."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of ``casita doctor``."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    """What was looked at, in a few words."""
+    detail: str = ""
+    """What was found."""
+    remedy: str = ""
+    """What to type or change; empty when all is well."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a facility stands, as a backend may know it."""
+
+    url: str
+    """Public URL without trailing slash, e.g. ``http://127.0.0.1:20400``."""
+    hub_api: str
+    """The hub's API as seen on this machine."""
+    directory: Path
+    """The backend's own folder below the state directory."""
+    ports: Mapping[str, int]
+    """The ports asked for by :attr:`Backend.ports`, by name."""
+    python: str
+    """Interpreter of the facility's environment."""
+
+
+def _nothing(config: Any, place: Place) -> list[Any]:
+    return []
+
+
+def _no_environment(config: Any, place: Place) -> dict[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a backend declares; validated when it is loaded."""
+
+    name: str
+    """Name of the table ``[backends.<name>]`` and of the sub-command ``casita <name>``."""
+    title: str
+    """For people, e.g. "Dask clusters"."""
+    config: type[Settings] = Settings
+    """Schema of ``[backends.<name>]``."""
+    commands: str = ""
+    """``module:attribute`` of a typer application, or empty."""
+    ports: tuple[str, ...] = ()
+    processes: Callable[[Any, Place], list[Process]] = _nothing
+    hub_services: Callable[[Any, Place], list[dict[str, Any]]] = _nothing
+    """Entries of ``c.JupyterHub.services``."""
+    user_environment: Callable[[Any, Place], dict[str, str]] = _no_environment
+    """What every user's server and every Dask worker receives. Never a secret."""
+    scopes: Mapping[str, str] = field(default_factory=dict)
+    """Short names for ``casita token create --scope`` and the hub scope each stands for."""
+    check: Callable[[Any, Place], list[Finding]] = _nothing
+
+
+def load_backends() -> dict[str, Backend]:
+    """Return every installed backend by name.
+
+    Raises
+    ------
+    ConfigError
+        An entry point can't be imported or is no valid :class:`Backend`; it is named.
+    """
+    found: dict[str, Backend] = {}
+    for entry in entry_points(group=GROUP):
+        try:
+            backend = entry.load()
+        except Exception as error:
+            raise ConfigError(
+                f"backend {entry.name!r} ({entry.value}) can't be imported: {error}",
+                hint="reinstall the package that provides it, or remove it",
+            ) from error
+        found[entry.name] = _valid(entry.name, backend)
+    return found
+
+
+def _valid(name: str, backend: object) -> Backend:
+    if not isinstance(backend, Backend):
+        raise ConfigError(
+            f"backend {name!r} is a {type(backend).__name__}, not a casita.backend.Backend",
+            hint="let the entry point name a Backend instance",
+        )
+    if backend.name != name:
+        raise ConfigError(
+            f"backend {name!r} calls itself {backend.name!r}",
+            hint="give the entry point and the declaration the same name",
+        )
+    if not issubclass(backend.config, Settings):
+        raise ConfigError(f"backend {name!r}: config must derive from casita.backend.Settings")
+    return backend

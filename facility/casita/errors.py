@@ -1,0 +1,51 @@
+"""The one family of errors that may be shown to a person.
+
+Every message names the value, the place and the remedy.  Each class also is the built-in that a
+caller would expect, so that library code need not know casita to catch it.
+"""
+
+from __future__ import annotations
+
+
+class CasitaError(Exception):
+    """Something a person can act on.
+
+    Parameters
+    ----------
+    message
+        One sentence: what is wrong, with the value and the place.
+    hint
+        What to do about it; printed on a line of its own.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigError(CasitaError, ValueError):
+    """The configuration file is wrong; the message holds file, line, key and allowed values."""
+
+
+class StateError(CasitaError, RuntimeError):
+    """The state directory can't be used, or the facility is not in the state asked for."""
+
+
+class ProcessError(CasitaError, RuntimeError):
+    """A process of the facility did not start, or died; the message holds its log's tail."""
+
+
+class DataError(CasitaError, ValueError):
+    """Input data is missing, unreadable, empty or without the branches needed."""
+
+
+class ServiceError(CasitaError, RuntimeError):
+    """A service answered with an error or not at all."""
+
+
+class LoginError(CasitaError, PermissionError):
+    """No credentials, or the facility refused them (401, 403)."""

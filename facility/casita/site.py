@@ -1,0 +1,259 @@
+"""A facility's place on one machine: state directory, ports, secrets.
+
+``FacilityConfig`` says what is wanted; a :class:`Site` adds what this machine gave: where the
+state lies, which ports were free and which secrets were generated.  The pure functions of
+:mod:`casita.hub`, :mod:`casita.gateway` and :mod:`casita.processes` take a Site.
+
+State directory (0700; files with secrets 0600)::
+
+    site.json          ports and address; the same on every `up`
+    casita.toml        the configuration of the last `up`, resolved
+    secrets/           one generated secret a file
+    etc/               generated configuration of the programs
+    logs/  run/        logs; supervisor's socket and pid
+    hub/  gateway/     databases
+    home/              home folders (embedded profile)
+    data/              fetched and generated datasets
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import tomli_w
+
+from casita import config as configuration
+from casita.backend import Backend, Place, load_backends
+from casita.config import FacilityConfig
+from casita.errors import StateError
+from casita.files import private_directory, read_json, write_atomic, write_json
+
+PORTS = (
+    "public",  # the URL people use (traefik)
+    "traffic",  # Dask scheduler traffic, TLS (dask-gateway's proxy)
+    "proxy_api",  # traefik's API, for the hub
+    "hub",  # the hub behind the proxy
+    "gateway",  # Dask Gateway's API behind its front
+    "gateway_web",  # dask-gateway's own HTTP proxy: dashboards, behind the front
+    "front",  # the gateway's only public door
+    "login",  # device login and tokens
+)
+FOLDERS = ("secrets", "etc", "logs", "run", "hub", "gateway", "home", "data", "backends")
+GATEWAY_PREFIX = "/services/dask-gateway"
+LOGIN_PREFIX = "/services/login"
+
+
+def default_state() -> Path:
+    """Return the state directory used when none is named: ``$CASITA_STATE`` or the user's."""
+    named = os.environ.get("CASITA_STATE")
+    return Path(named).absolute() if named else platformdirs.user_state_path("casita")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A configuration placed on this machine."""
+
+    config: FacilityConfig
+    state: Path
+    """Absolute path of the state directory."""
+    ports: Mapping[str, int]
+    backends: Mapping[str, Backend]
+    """The enabled backends."""
+
+    # ---- addresses
+    @property
+    def url(self) -> str:
+        """Public URL without trailing slash."""
+        scheme = "https" if self.config.facility.tls_certificate else "http"
+        return f"{scheme}://{_reachable(self.config.facility.host)}:{self.ports['public']}"
+
+    @property
+    def hub_api(self) -> str:
+        """The hub's API, from this machine, past the proxy."""
+        return f"http://127.0.0.1:{self.ports['hub']}/hub/api"
+
+    @property
+    def gateway_url(self) -> str:
+        """Dask Gateway's public address."""
+        return f"{self.url}{GATEWAY_PREFIX}"
+
+    @property
+    def gateway_traffic(self) -> str:
+        """Where clients reach schedulers, as ``gateway://host:port``."""
+        return f"gateway://{_reachable(self.config.facility.host)}:{self.ports['traffic']}"
+
+    # ---- places
+    @property
+    def etc(self) -> Path:
+        """Generated configuration of the programs."""
+        return self.state / "etc"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the facility's processes."""
+        return self.state / "logs"
+
+    @property
+    def data(self) -> Path:
+        """Fetched and generated datasets."""
+        return self.state / "data"
+
+    @property
+    def clusters(self) -> Path:
+        """Working folders of Dask clusters.
+
+        In the multiuser profile each user must be able to walk to their own, so it lies beside
+        the state directory, which nobody else can enter.
+        """
+        if self.config.multiuser:
+            return self.state.with_name(self.state.name + ".clusters")
+        return self.state / "clusters"
+
+    @property
+    def instance(self) -> str:
+        """Identifies this facility's processes; the value of ``CASITA_INSTANCE``."""
+        return sha256(str(self.state).encode()).hexdigest()[:16]
+
+    @property
+    def socket(self) -> Path:
+        """Supervisor's control socket (a Unix socket's path holds at most 107 bytes)."""
+        path = self.state / "run" / "supervisor.sock"
+        if len(os.fsencode(path)) < 100:
+            return path
+        folder = Path(tempfile.gettempdir()) / f"casita-{os.getuid()}-{self.instance}"
+        return private_directory(folder) / "supervisor.sock"
+
+    def place(self, backend: Backend) -> Place:
+        """Return what one backend may know."""
+        return Place(
+            url=self.url,
+            hub_api=self.hub_api,
+            directory=self.state / "backends" / backend.name,
+            ports={name: self.ports[f"{backend.name}.{name}"] for name in backend.ports},
+            python=sys.executable,
+        )
+
+    def settings(self, backend: Backend) -> Any:
+        """Return the validated ``[backends.<name>]`` of one backend."""
+        return configuration.backend_settings(self.config, backend)
+
+    # ---- secrets
+    def secret(self, name: str, size: int = 32) -> str:
+        """Return the secret ``name`` as hex, generating ``size`` random bytes the first time."""
+        path = self.state / "secrets" / name
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text().strip()
+        except OSError as error:
+            raise StateError(f"{path}: can't be written: {error.strerror}") from error
+        with os.fdopen(handle, "w") as stream:
+            stream.write(secrets.token_hex(size))
+        return path.read_text().strip()
+
+
+def _reachable(host: str) -> str:
+    """Return a name under which a listening address is reached from this machine."""
+    if host in ("", "0.0.0.0", "::"):
+        return socket.getfqdn()
+    return f"[{host}]" if ":" in host else host
+
+
+def prepare(config: FacilityConfig, state: Path) -> Site:
+    """Make the state directory, keep or choose the ports, and return the Site.
+
+    Ports once chosen are kept, so that users' servers and clusters survive a restart.
+
+    Raises
+    ------
+    StateError
+        The directory can't be used or belongs to somebody else.
+    """
+    state = state.absolute()
+    _check_owner(state)
+    private_directory(state)
+    for folder in FOLDERS:
+        private_directory(state / folder)
+    backends = configuration.enabled_backends(config, load_backends())
+    wanted = [*PORTS, *(f"{b.name}.{port}" for b in backends.values() for port in b.ports)]
+    fixed = {"public": config.facility.port, "traffic": config.gateway.port}
+    kept = read_json(state / "site.json", {}).get("ports", {})
+    ports = choose_ports(wanted, {name: port for name, port in fixed.items() if port}, kept)
+    site = Site(config=config, state=state, ports=ports, backends=backends)
+    write_json(state / "site.json", {"ports": ports, "url": site.url})
+    write_atomic(state / "casita.toml", tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+    return site
+
+
+def open_site(state: Path) -> Site:
+    """Return the Site of a state directory that an ``up`` has prepared.
+
+    Raises
+    ------
+    StateError
+        There is none.
+    """
+    state = state.absolute()
+    try:
+        stored = read_json(state / "site.json")
+    except PermissionError:
+        raise StateError(
+            f"{state} belongs to another user", hint="name your own with --state DIR"
+        ) from None
+    if not stored:
+        raise StateError(f"no facility in {state}", hint="`casita up` starts one")
+    backends = load_backends()
+    config = configuration.load(state / "casita.toml", backends)
+    enabled = configuration.enabled_backends(config, backends)
+    return Site(config=config, state=state, ports=stored["ports"], backends=enabled)
+
+
+def choose_ports(
+    wanted: Iterable[str], fixed: Mapping[str, int], kept: Mapping[str, int]
+) -> dict[str, int]:
+    """Return a port per name: the fixed one, else the one of last time, else a free one."""
+    wanted = list(wanted)
+    ports = {name: fixed.get(name) or kept.get(name) or 0 for name in wanted}
+    missing = [name for name in wanted if not ports[name]]
+    taken = set(ports.values())
+    while missing:
+        for name, port in zip(missing, free_ports(len(missing)), strict=True):
+            if port not in taken:
+                ports[name] = port
+                taken.add(port)
+        missing = [name for name in missing if not ports[name]]
+    return ports
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ``count`` different TCP ports on which nobody listens now."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def _check_owner(state: Path) -> None:
+    try:
+        owner = state.stat().st_uid
+    except OSError:
+        return
+    if owner != os.getuid():
+        raise StateError(
+            f"{state} belongs to uid {owner}, you are uid {os.getuid()}",
+            hint="name a directory of your own with --state DIR",
+        )
