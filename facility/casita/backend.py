@@ -49,9 +49,6 @@ class Process:
     """Seconds from SIGTERM to SIGKILL."""
     priority: int = 100
     """Lower starts earlier and stops later."""
-    adopts: bool = False
-    """It leaves processes of users behind on purpose (hub, gateway): stop it alone, not its
-    children."""
 
 
 @dataclass(frozen=True)

@@ -169,10 +169,15 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def prepare(config: FacilityConfig, state: Path) -> Site:
+def prepare(config: FacilityConfig, state: Path, *, forget_ports: Iterable[str] = ()) -> Site:
     """Make the state directory, keep or choose the ports, and return the Site.
 
     Ports once chosen are kept, so that users' servers and clusters survive a restart.
+
+    Parameters
+    ----------
+    forget_ports
+        Names of ports to choose anew.
 
     Raises
     ------
@@ -187,11 +192,14 @@ def prepare(config: FacilityConfig, state: Path) -> Site:
     backends = configuration.enabled_backends(config, load_backends())
     wanted = [*PORTS, *(f"{b.name}.{port}" for b in backends.values() for port in b.ports)]
     fixed = {"public": config.facility.port, "traffic": config.gateway.port}
-    kept = read_json(state / "site.json", {}).get("ports", {})
+    stored = read_json(state / "site.json", {}).get("ports", {})
+    kept = {name: port for name, port in stored.items() if name not in set(forget_ports)}
     ports = choose_ports(wanted, {name: port for name, port in fixed.items() if port}, kept)
     site = Site(config=config, state=state, ports=ports, backends=backends)
     write_json(state / "site.json", {"ports": ports, "url": site.url})
-    write_atomic(state / "casita.toml", tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+    write_atomic(
+        state / "casita.toml", tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+    )
     return site
 
 

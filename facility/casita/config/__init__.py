@@ -51,16 +51,12 @@ def load(path: Path | None, backends: Mapping[str, Backend]) -> FacilityConfig:
     return config
 
 
-def _check_backend(backend: Backend, table: dict[str, Any], path: Path, text: str) -> None:
+def _check_backend(backend: Backend, values: dict[str, Any], path: Path, text: str) -> None:
     try:
-        _settings(backend, table)
+        _settings(backend, values)
     except ValidationError as error:
-        for line in error.errors():
-            line["loc"] = ("backends", backend.name, *line["loc"])
-        explained = explain(error, backend.config, path, text)
-        raise ConfigError(
-            f"[backends.{backend.name}] {explained.message}", hint=explained.hint
-        ) from None
+        table = ("backends", backend.name)
+        raise explain(error, backend.config, path, text, table) from None
 
 
 def _settings(backend: Backend, table: Mapping[str, Any]) -> Settings:
@@ -73,9 +69,7 @@ def backend_settings(config: FacilityConfig, backend: Backend) -> Settings:
     return _settings(backend, config.backends.get(backend.name, {}))
 
 
-def enabled_backends(
-    config: FacilityConfig, backends: Mapping[str, Backend]
-) -> dict[str, Backend]:
+def enabled_backends(config: FacilityConfig, backends: Mapping[str, Backend]) -> dict[str, Backend]:
     """Return the backends that ``casita.toml`` doesn't switch off, by name."""
     return {
         name: backend

@@ -37,9 +37,15 @@ class FacilityTable(Settings):
     )
     port: Port = Field(default=0, description="Port of the public URL; 0 takes a free one.")
     tls_certificate: Path | None = Field(
-        default=None, description="PEM file with the certificate chain; makes the URL https."
+        default=None,
+        description="PEM file with the certificate chain; makes the URL https.",
+        examples=["/etc/casita/fullchain.pem"],
     )
-    tls_key: Path | None = Field(default=None, description="PEM file with the private key.")
+    tls_key: Path | None = Field(
+        default=None,
+        description="PEM file with the private key.",
+        examples=["/etc/casita/privkey.pem"],
+    )
 
     @model_validator(mode="after")
     def _both_tls_files(self) -> FacilityTable:
@@ -54,6 +60,11 @@ class LoginTable(Settings):
     admin: UserName = Field(
         default="admin",
         description="The administrator; in the embedded profile the only user there is.",
+    )
+    users: list[UserName] = Field(
+        default_factory=list,
+        description="multiuser: who may log in besides the administrator. Empty: everybody whose "
+        "system account PAM accepts (never root).",
     )
     create_users: bool = Field(
         default=False,
@@ -115,11 +126,13 @@ class GatewayTable(Settings):
         default_factory=lambda: max(4, os.cpu_count() or 1),
         description="Worker cores a user may have at a time, over all clusters. Default: the "
         "cores of the machine, at least 4.",
+        examples=[8],
     )
     user_memory: Size = Field(
         default_factory=lambda: max(8 * 2**30, _machine_memory()),
         description="Worker memory a user may have at a time, over all clusters. Default: the "
         "memory of the machine, at least 8 GiB.",
+        examples=["16 GiB"],
     )
     preload: list[str] = Field(
         default=["coffea.processor", "coffea.nanoevents"],

@@ -64,11 +64,26 @@ def _split(dotted: str) -> list[str]:
     return [part.strip().strip("\"'") for part in dotted.split(".")]
 
 
-def explain(error: ValidationError, model: type[BaseModel], path: Path, text: str) -> ConfigError:
-    """Turn pydantic's first complaint into one sentence with file, line, key and remedy."""
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    path: Path,
+    text: str,
+    table: tuple[str, ...] = (),
+) -> ConfigError:
+    """Turn pydantic's first complaint into one sentence with file, line, key and remedy.
+
+    Parameters
+    ----------
+    model
+        What was validated.
+    table
+        Where in the document it stands; empty for the whole document.
+    """
     first = error.errors(include_url=False)[0]
     location = [str(part) for part in first["loc"]]
-    where = f"{path}, line {line_of(text, first['loc'])}: {'.'.join(location)}"
+    full = [*table, *location]
+    where = f"{path}, line {line_of(text, full)}: {'.'.join(full)}"
     if first["type"] == "extra_forbidden":
         known = _keys_beside(model, location)
         return ConfigError(f"{where} is not a known key", hint=f"known here: {known}")

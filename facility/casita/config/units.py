@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them in ``casita.toml``: ``"90s"``, ``"14d"``, ``"2 GiB"``."""
+"""Durations and sizes as people write them: ``"90s"``, ``"14d"``, ``"2 GiB"``."""
 
 from __future__ import annotations
 
@@ -58,11 +58,19 @@ def parse_size(value: object) -> int:
 
 
 def format_size(size: float) -> str:
-    """Return a binary size for people, e.g. ``"1.5 GiB"``."""
+    """Return a binary size for people, rounded, e.g. ``"1.5 GiB"``."""
     for unit in ("TiB", "GiB", "MiB", "KiB"):
         if size >= _BYTES[unit]:
             return f"{size / _BYTES[unit]:.4g} {unit}"
     return f"{int(size)} B"
+
+
+def write_size(size: int) -> str | int:
+    """Return an exact form that :func:`parse_size` reads back, ``"2 GiB"`` where it is whole."""
+    for unit in ("TiB", "GiB", "MiB"):
+        if size % _BYTES[unit] == 0:
+            return f"{size // _BYTES[unit]} {unit}"
+    return size
 
 
 Duration = Annotated[
@@ -70,5 +78,5 @@ Duration = Annotated[
 ]
 """Seconds, written ``"10m"``; more than zero."""
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0), PlainSerializer(format_size)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0), PlainSerializer(write_size)]
 """Bytes, written ``"2 GiB"``; more than zero."""

@@ -1,0 +1,58 @@
+"""The command line ``casita``: one typer application, a module per group of commands.
+
+Light on purpose: nothing here imports pyarrow, coffea or JupyterHub until a command needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+import typer
+
+from casita.backend import load_backends
+from casita.cli import config, data, demo, facility, login
+from casita.errors import CasitaError
+
+app = typer.Typer(
+    name="casita",
+    help="An analysis facility: JupyterHub, JupyterLab and Dask Gateway on one machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def build() -> typer.Typer:
+    """Return the application with the commands of every installed backend."""
+    for part in (facility, login, demo):
+        for command in part.app.registered_commands:
+            app.registered_commands.append(command)
+        for group in part.app.registered_groups:
+            app.registered_groups.append(group)
+    app.add_typer(config.app, name="config")
+    app.add_typer(data.app, name="data")
+    for backend in load_backends().values():
+        if backend.commands:
+            module, _, attribute = backend.commands.partition(":")
+            app.add_typer(getattr(importlib.import_module(module), attribute), name=backend.name)
+    return app
+
+
+def main() -> None:
+    """Run the command line; errors are one line and a hint on stderr, exit status 1."""
+    try:
+        status = build()(standalone_mode=False)
+    except CasitaError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"hint: {error.hint}", err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)

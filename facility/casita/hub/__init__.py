@@ -1,0 +1,177 @@
+"""FacilityConfig -> JupyterHub traitlets.  Pure: :func:`configure` only fills ``c``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from casita import login
+from casita.gateway import front
+from casita.processes import rules_file
+from casita.site import GATEWAY_PREFIX, Site
+
+HERE = Path(__file__).parent
+CULLER_SCOPES = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
+
+
+def configure(site: Site, c: Any) -> None:
+    """Fill a traitlets ``Config`` for JupyterHub 5.5 and 6.
+
+    Parameters
+    ----------
+    site
+        The facility on this machine.
+    c
+        What ``get_config()`` returns inside ``jupyterhub_config.py``.
+    """
+    _addresses(site, c)
+    _proxy(site, c)
+    _services(site, c)
+    _tokens(site, c)
+    _servers(site, c)
+    _pages(site, c)
+    if site.config.multiuser:
+        _several_people(site, c)
+    else:
+        _one_person(site, c)
+
+
+def _addresses(site: Site, c: Any) -> None:
+    facility = site.config.facility
+    scheme = "https" if facility.tls_certificate else "http"
+    c.JupyterHub.bind_url = f"{scheme}://{facility.host}:{site.ports['public']}/"
+    c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{site.ports['hub']}"
+    c.JupyterHub.db_url = f"sqlite:///{site.state / 'hub' / 'jupyterhub.sqlite'}"
+    site.secret("cookie_secret")
+    c.JupyterHub.cookie_secret_file = str(site.state / "secrets" / "cookie_secret")
+    c.JupyterHub.pid_file = str(site.state / "run" / "hub.pid")
+    if facility.tls_certificate:
+        c.JupyterHub.ssl_cert = str(facility.tls_certificate)
+        c.JupyterHub.ssl_key = str(facility.tls_key)
+    # Users' servers outlive the hub: it finds them again when it is back.
+    c.JupyterHub.cleanup_servers = False
+    c.JupyterHub.cleanup_proxy = False
+
+
+def _proxy(site: Site, c: Any) -> None:
+    c.JupyterHub.proxy_class = "traefik_file"
+    c.TraefikProxy.should_start = False
+    c.TraefikFileProviderProxy.dynamic_config_file = str(rules_file(site))
+    c.TraefikProxy.traefik_api_url = f"http://127.0.0.1:{site.ports['proxy_api']}"
+    c.TraefikProxy.traefik_api_username = "hub"
+    c.TraefikProxy.traefik_api_password = site.secret("proxy_password")
+
+
+def _services(site: Site, c: Any) -> None:
+    culler = {"name": "idle-culler", "api_token": site.secret("culler_token"), "display": False}
+    backends = [
+        (backend, site.settings(backend), site.place(backend)) for backend in site.backends.values()
+    ]
+    c.JupyterHub.services = [
+        front.hub_service(site),
+        login.hub_service(site),
+        culler,
+        *(
+            entry
+            for one, settings, place in backends
+            for entry in one.hub_services(settings, place)
+        ),
+    ]
+    access = [f"access:services!service={entry['name']}" for entry in c.JupyterHub.services[:2]]
+    access += [scope for one, _, _ in backends for scope in one.scopes.values()]
+    c.JupyterHub.load_roles = [
+        {
+            "name": "dask-gateway-service",
+            "services": ["dask-gateway"],
+            "scopes": ["read:users:name", "read:users:groups"],
+        },
+        {"name": "idle-culler", "services": ["idle-culler"], "scopes": CULLER_SCOPES},
+        login.hub_role(site),
+        {"name": "user", "scopes": ["self", *access]},
+        # The token in a kernel: its own server and the facility's services, not its user's self.
+        {"name": "server", "scopes": ["users:activity!user", "access:servers!server", *access]},
+    ]
+
+
+def _tokens(site: Site, c: Any) -> None:
+    c.JupyterHub.token_expires_in_max_seconds = site.config.login.token_lifetime
+    c.JupyterHub.oauth_token_expires_in = site.config.login.session_lifetime
+    c.JupyterHub.cookie_max_age_days = max(1, site.config.login.token_lifetime // 86400)
+
+
+def _servers(site: Site, c: Any) -> None:
+    prefix = Path(sys.prefix)
+    c.Spawner.cmd = [str(prefix / "bin" / "jupyterhub-singleuser")]
+    c.Spawner.default_url = "/lab"
+    c.Spawner.notebook_dir = "~"
+    c.Spawner.start_timeout = site.config.servers.start_timeout
+    c.Spawner.http_timeout = site.config.servers.start_timeout
+    c.Spawner.env_keep = ["LANG", "LC_ALL", "TZ"]
+    c.Spawner.environment = user_environment(site)
+    # Spawn requests wait this long before they turn into the progress page.
+    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 2}
+
+
+def user_environment(site: Site) -> dict[str, str]:
+    """Return what every user's server (and so every kernel) finds in its environment."""
+    environment = {
+        "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "CASITA_INSTANCE": site.instance,
+        "CASITA_URL": site.url,
+        "DASK_GATEWAY__ADDRESS": site.gateway_url,
+        "DASK_GATEWAY__PUBLIC_ADDRESS": GATEWAY_PREFIX,
+        "DASK_GATEWAY__PROXY_ADDRESS": site.gateway_traffic,
+        "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
+    }
+    for backend in site.backends.values():
+        environment |= backend.user_environment(site.settings(backend), site.place(backend))
+    return environment
+
+
+def _pages(site: Site, c: Any) -> None:
+    c.JupyterHub.template_paths = [str(HERE / "templates")]
+    c.JupyterHub.template_vars = {
+        "facility_name": site.config.facility.name,
+        "facility_backends": [backend.title for backend in site.backends.values()],
+    }
+
+
+def _one_person(site: Site, c: Any) -> None:
+    admin = site.config.login.admin
+    site.secret("admin_password", 16)
+    c.JupyterHub.authenticator_class = "casita.hub.authenticator.EmbeddedAuthenticator"
+    c.EmbeddedAuthenticator.admin_name = admin
+    c.EmbeddedAuthenticator.password_file = str(site.state / "secrets" / "admin_password")
+    c.EmbeddedAuthenticator.codes_file = str(site.state / "hub" / "once.json")
+    c.Authenticator.allowed_users = {admin}
+    c.Authenticator.admin_users = {admin}
+    c.JupyterHub.spawner_class = "simple"
+    c.SimpleLocalProcessSpawner.home_dir_template = str(site.state / "home" / "{username}")
+    if os.getuid() == 0:
+        c.Spawner.args = ["--allow-root"]
+
+
+def _several_people(site: Site, c: Any) -> None:
+    login_table = site.config.login
+    c.JupyterHub.authenticator_class = "pam"
+    c.Authenticator.admin_users = {login_table.admin}
+    c.Authenticator.blocked_users = {"root"}
+    if login_table.users:
+        c.Authenticator.allowed_users = {login_table.admin, *login_table.users}
+    else:
+        c.Authenticator.allow_all = True  # every account that PAM accepts
+    c.LocalAuthenticator.create_system_users = login_table.create_users
+    # Sessions opened by root for the hub would be closed with the wrong process.
+    c.PAMAuthenticator.open_sessions = False
+    c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
+    # Servers are stopped when their user's processes are; a shell is not needed to start one.
+    c.LocalProcessSpawner.shell_cmd = []
+
+
+def missing_programs() -> list[str]:
+    """Return the modules without which no facility can run on this machine."""
+    wanted = ("jupyterhub", "jupyterhub_traefik_proxy", "dask_gateway_server", "jupyterlab")
+    return [name for name in wanted if importlib.util.find_spec(name) is None]

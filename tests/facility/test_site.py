@@ -1,0 +1,89 @@
+"""The state directory: private, kept, and refused with a reason."""
+
+import os
+import socket
+import stat
+
+import pytest
+
+from casita import site as module
+from casita.config import FacilityConfig
+from casita.errors import StateError
+from casita.files import write_atomic
+from casita.site import choose_ports, open_site, prepare
+
+
+def test_state_is_private_and_kept(tmp_path):
+    first = prepare(FacilityConfig(), tmp_path / "state")
+    secret = first.secret("x")
+    assert len(bytes.fromhex(secret)) == 32
+    again = open_site(tmp_path / "state")
+    assert again.ports == first.ports
+    assert again.config == first.config
+    assert again.secret("x") == secret
+    assert prepare(FacilityConfig(), tmp_path / "state").ports == first.ports
+    for path in [tmp_path / "state", *(tmp_path / "state").rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_all_ports_differ(tmp_path):
+    ports = prepare(FacilityConfig(), tmp_path).ports
+    assert set(ports) == set(module.PORTS)
+    assert len(set(ports.values())) == len(ports)
+
+
+def test_fixed_ports_win_over_kept_ones_and_kept_over_free():
+    ports = choose_ports(["a", "b", "c"], {"a": 8000}, {"a": 1, "b": 9000})
+    assert ports["a"] == 8000
+    assert ports["b"] == 9000
+    assert ports["c"] not in (0, 8000, 9000)
+
+
+def test_a_forgotten_port_is_chosen_anew(tmp_path):
+    before = prepare(FacilityConfig(), tmp_path).ports
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", before["hub"]))
+        after = prepare(FacilityConfig(), tmp_path, forget_ports=["hub"]).ports
+    assert after["hub"] != before["hub"]
+    assert {k: v for k, v in after.items() if k != "hub"} == {
+        k: v for k, v in before.items() if k != "hub"
+    }
+
+
+def test_no_facility_here(tmp_path):
+    with pytest.raises(StateError, match="no facility in .*casita up"):
+        open_site(tmp_path)
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "state").write_text("")
+    with pytest.raises(StateError, match=r"state: can't be used as a folder"):
+        prepare(FacilityConfig(), tmp_path / "state")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to own somebody else's folder")
+def test_somebody_elses_folder_is_refused(tmp_path):
+    os.chown(tmp_path, 12345, 12345)
+    with pytest.raises(StateError, match="belongs to uid 12345"):
+        prepare(FacilityConfig(), tmp_path)
+
+
+def test_a_long_state_path_still_gets_a_socket(tmp_path):
+    long = tmp_path / ("x" * 100)
+    socket_path = prepare(FacilityConfig(), long).socket
+    assert len(os.fsencode(socket_path)) < 104
+    assert stat.S_IMODE(socket_path.parent.stat().st_mode) == 0o700
+
+
+def test_atomic_write_leaves_the_old_content_when_the_disk_is_full(tmp_path, monkeypatch):
+    path = tmp_path / "f"
+    write_atomic(path, "old")
+
+    def full(fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StateError, match="No space left on device.*free some space"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
