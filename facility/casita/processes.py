@@ -38,7 +38,8 @@ def processes(site: Site) -> list[Process]:
             name="hub",
             command=(python, "-m", "jupyterhub", "-f", str(site.etc / "jupyterhub_config.py")),
             port=ports["hub"],
-            health=local("hub", "/hub/health"),
+            # Through the proxy: the hub is of use once its routes are there.
+            health=f"{site.local_url}/hub/health",
             stop_within=60,
             ready_within=120,
             priority=20,

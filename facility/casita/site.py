@@ -49,6 +49,8 @@ PORTS = (
     "login",  # device login and tokens
 )
 FOLDERS = ("secrets", "etc", "logs", "run", "hub", "gateway", "home", "data", "backends")
+ANYWHERE = ("", "0.0.0.0", "::")
+"""Listening addresses that mean all of the machine's."""
 GATEWAY_PREFIX = "/services/dask-gateway"
 LOGIN_PREFIX = "/services/login"
 
@@ -76,6 +78,13 @@ class Site:
         """Public URL without trailing slash."""
         scheme = "https" if self.config.facility.tls_certificate else "http"
         return f"{scheme}://{_reachable(self.config.facility.host)}:{self.ports['public']}"
+
+    @property
+    def local_url(self) -> str:
+        """The public URL as this machine reaches it, even when it listens on all addresses."""
+        facility = self.config.facility
+        host = "127.0.0.1" if facility.host in ANYWHERE else _in_url(facility.host)
+        return f"{'https' if facility.tls_certificate else 'http'}://{host}:{self.ports['public']}"
 
     @property
     def hub_api(self) -> str:
@@ -164,8 +173,10 @@ class Site:
 
 def _reachable(host: str) -> str:
     """Return a name under which a listening address is reached from this machine."""
-    if host in ("", "0.0.0.0", "::"):
-        return socket.getfqdn()
+    return socket.getfqdn() if host in ANYWHERE else _in_url(host)
+
+
+def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 

@@ -10,6 +10,7 @@ from casita import supervisor, sweep
 from casita.backend import Process
 from casita.config import FacilityConfig
 from casita.errors import ProcessError, StateError
+from casita.files import tail
 from casita.site import prepare
 
 # A child in a session of its own, as a spawner starts a user's server.
@@ -64,8 +65,8 @@ def test_words_with_quotes_blanks_and_percent_arrive_unchanged(site):
         name="odd", command=(sys.executable, "-c", code, odd), environment={"ODD": odd}
     )
     supervisor.start(site, [process])
-    text = wait_for(lambda: supervisor.log_file(site, "odd").read_text())
-    assert text == f"{[odd]} {odd}\n"
+    text = wait_for(lambda: tail(supervisor.log_file(site, "odd")))
+    assert text == f"{[odd]} {odd}"
 
 
 def test_a_process_that_keeps_dying_becomes_fatal_and_its_log_stays(site):

@@ -10,10 +10,10 @@ from typing import Any
 
 from casita import login
 from casita.gateway import front
+from casita.hub import once, pages
 from casita.processes import rules_file
 from casita.site import GATEWAY_PREFIX, Site
 
-HERE = Path(__file__).parent
 CULLER_SCOPES = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
 
 
@@ -132,11 +132,9 @@ def user_environment(site: Site) -> dict[str, str]:
 
 
 def _pages(site: Site, c: Any) -> None:
-    c.JupyterHub.template_paths = [str(HERE / "templates")]
-    c.JupyterHub.template_vars = {
-        "facility_name": site.config.facility.name,
-        "facility_backends": [backend.title for backend in site.backends.values()],
-    }
+    c.JupyterHub.template_paths = [str(pages.TEMPLATES)]
+    c.JupyterHub.template_vars = pages.template_vars(site)
+    c.JupyterHub.logo_file = str(pages.LOGO)
 
 
 def _one_person(site: Site, c: Any) -> None:
@@ -145,7 +143,7 @@ def _one_person(site: Site, c: Any) -> None:
     c.JupyterHub.authenticator_class = "casita.hub.authenticator.EmbeddedAuthenticator"
     c.EmbeddedAuthenticator.admin_name = admin
     c.EmbeddedAuthenticator.password_file = str(site.state / "secrets" / "admin_password")
-    c.EmbeddedAuthenticator.codes_file = str(site.state / "hub" / "once.json")
+    c.EmbeddedAuthenticator.codes_file = str(once.codes_file(site))
     c.Authenticator.allowed_users = {admin}
     c.Authenticator.admin_users = {admin}
     c.JupyterHub.spawner_class = "simple"
@@ -167,8 +165,6 @@ def _several_people(site: Site, c: Any) -> None:
     # Sessions opened by root for the hub would be closed with the wrong process.
     c.PAMAuthenticator.open_sessions = False
     c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
-    # Servers are stopped when their user's processes are; a shell is not needed to start one.
-    c.LocalProcessSpawner.shell_cmd = []
 
 
 def missing_programs() -> list[str]:

@@ -1,0 +1,5 @@
+"""``python -m casita``: the command line."""
+
+from casita.cli import main
+
+main()
