@@ -1,5 +1,6 @@
 """Login to the embedded profile, through a real hub and proxy: password, one-time links, pages."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,10 +10,10 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import httpx
 import pytest
-
 from casita.config import FacilityConfig
 from casita.errors import StateError
 from casita.files import read_json, tail
@@ -41,12 +42,12 @@ c.TraefikFileProviderProxy.dynamic_config_file = str(site.state / "hub" / "rules
 c.JupyterHub.authenticator_class = "casita.hub.authenticator.EmbeddedAuthenticator"
 c.EmbeddedAuthenticator.admin_name = site.config.login.admin
 c.EmbeddedAuthenticator.password_file = str(site.state / "secrets" / "admin_password")
-c.EmbeddedAuthenticator.codes_file = str(once_file)
+c.EmbeddedAuthenticator.codes_file = str(site.state / "hub" / "once.json")
 c.JupyterHub.spawner_class = "simple"
 c.JupyterHub.template_paths = [str(pages.TEMPLATES)]
 c.JupyterHub.template_vars = pages.template_vars(site)
 c.JupyterHub.logo_file = str(pages.LOGO)
-""".replace("str(once_file)", 'str(site.state / "hub" / "once.json")')
+"""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def hub(site):
     """A running hub; yields its log (traefik's access log is in it)."""
     log = site.logs / "hub.log"
     command = [sys.executable, "-m", "jupyterhub", "-f", str(site.etc / "jupyterhub_config.py")]
-    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
@@ -87,10 +88,8 @@ def hub(site):
         try:
             process.wait(60)
         finally:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def _answers(url):
@@ -210,7 +209,7 @@ def test_of_several_processes_one_consumes_a_code(tmp_path):
     file = tmp_path / "once.json"
     codes = [once.new_code(file) for _ in range(20)]
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
-        results = list(pool.map(once.consume, [file] * 60, codes * 3))
+        results = list(pool.map(once.consume, [file] * 60, sorted(codes * 3)))
     assert sum(results) == len(codes)
     assert read_json(file) == {}
 
