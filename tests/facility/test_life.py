@@ -6,9 +6,9 @@ import socket
 import httpx
 import psutil
 import pytest
-from conftest import Facility, casita, start_facility, stop_facility, wait_for
 
 from casita import supervisor, sweep
+from conftest import Facility, casita, start_facility, stop_facility, wait_for
 
 ROOT = ["--allow-root"] if os.getuid() == 0 else []
 

@@ -69,7 +69,7 @@ def consume(file: Path, code: str) -> bool:
 def _open_codes(file: Path) -> Iterator[dict[str, float]]:
     """Give the unexpired codes, alone among all processes, and write them back."""
     with file.with_suffix(".lock").open("a") as lock:
-        pass
+        fcntl.flock(lock, fcntl.LOCK_EX)
         now = time.time()
         stored = read_json(file, {})
         codes = {digest: expiry for digest, expiry in stored.items() if expiry > now}

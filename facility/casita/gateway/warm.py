@@ -1,0 +1,29 @@
+"""A dask preload: import what every first task would wait for (``--preload casita.gateway.warm``).
+
+coffea and numba take seconds to import.  A worker does it in a thread while it registers, so the
+cluster is there as early as without, and the first task finds the modules (almost) loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+
+logger = logging.getLogger("distributed.casita.warm")
+
+
+def dask_setup(worker: object) -> None:
+    """Start importing the modules named by ``CASITA_PRELOAD`` (comma separated)."""
+    names = [name for name in os.environ.get("CASITA_PRELOAD", "").split(",") if name]
+    threading.Thread(target=_load, args=(names,), name="casita-warm", daemon=True).start()
+
+
+def _load(names: list[str]) -> None:
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            # A module that is missing is the first task's business, with its own traceback.
+            logger.warning("could not import %s ahead of the first task: %s", name, error)
