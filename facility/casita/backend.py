@@ -106,6 +106,8 @@ class Backend:
     """Entries of ``c.JupyterHub.services``."""
     user_environment: Callable[[Any, Place], dict[str, str]] = _no_environment
     """What every user's server and every Dask worker receives. Never a secret."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What every program that uses the facility gets, inside it and under ``casita run``."""
     scopes: Mapping[str, str] = field(default_factory=dict)
     """Short names for ``casita token create --scope`` and the hub scope each stands for."""
     check: Callable[[Any, Place], list[Finding]] = _nothing

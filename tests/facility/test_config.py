@@ -27,10 +27,10 @@ def write(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ('[facility]\nname = "x"\n\nprofil = "embedded"', 4, ["facility.profil", "known here", "profile"]),
+        ('[facility]\nname = "x"\n\nprofil = "x"', 4, ["facility.profil", "known here", "profile"]),
         ('[facility]\nprofile = "cloud"', 2, ["'cloud'", "'embedded' or 'multiuser'"]),
         ('[gateway]\nworker_memory = "2 gigs"', 2, ["'2 gigs'", '"2 GiB"']),
-        ('[gateway]\n\nworker_cores = 9\nworker_cores_max = 4', 1, ["larger than worker_cores_max"]),
+        ('[gateway]\n\nworker_cores = 9\nworker_cores_max = 4', 1, ["larger than worker_cores"]),
         ('[facility]\nport = 70000', 2, ["70000", "65535"]),
         ('[gateway]\nport = "many"', 2, ["'many'", "integer"]),
         ('[login]\nadmin = "Robert; DROP"', 2, ["login.admin"]),

@@ -8,9 +8,7 @@ import psutil
 import pytest
 
 from casita import supervisor, sweep
-from conftest import Facility, casita, start_facility, stop_facility, wait_for
-
-ROOT = ["--allow-root"] if os.getuid() == 0 else []
+from casita.testing import ROOT, Facility, casita, start_facility, stop_facility, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Real supervisord, real small processes: start, death, restart, sweep."""
 
 import sys
-import time
 
 import psutil
 import pytest
@@ -12,6 +11,7 @@ from casita.config import FacilityConfig
 from casita.errors import ProcessError, StateError
 from casita.files import tail
 from casita.site import prepare
+from casita.testing import wait_for
 
 # A child in a session of its own, as a spawner starts a user's server.
 LEAVES_A_CHILD = (
@@ -20,15 +20,6 @@ LEAVES_A_CHILD = (
     "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
     " start_new_session=True, env=env); time.sleep(600)"
 )
-
-
-def wait_for(condition, seconds=20, what="condition"):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not come true within {seconds} s")
 
 
 @pytest.fixture

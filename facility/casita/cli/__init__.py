@@ -12,7 +12,7 @@ import click
 import typer
 
 from casita.backend import load_backends
-from casita.cli import config, data, demo, facility, login
+from casita.cli import config, facility, login
 from casita.errors import CasitaError
 
 app = typer.Typer(
@@ -26,13 +26,12 @@ app = typer.Typer(
 
 def build() -> typer.Typer:
     """Return the application with the commands of every installed backend."""
-    for part in (facility, login, demo):
+    for part in (facility, login):
         for command in part.app.registered_commands:
             app.registered_commands.append(command)
         for group in part.app.registered_groups:
             app.registered_groups.append(group)
     app.add_typer(config.app, name="config")
-    app.add_typer(data.app, name="data")
     for backend in load_backends().values():
         if backend.commands:
             module, _, attribute = backend.commands.partition(":")

@@ -5,16 +5,22 @@ a browser logs in through the hub (OAuth), a program sends a hub token; the gate
 that token may see the cluster.  The request then goes on with the viewer's token, which the
 scheduler's own guard (:mod:`casita.gateway.guard`) asks for, and without any cookie: a scheduler
 runs its user's code and must never see the hub's.
+
+A dashboard's page lives on the hub's own origin, and that code writes it.  It is shown to its owner
+alone, whom that code could reach anyway through their notebooks; still its answers keep harmless
+headers only, and :func:`confinement` lets the page's scripts talk to this dashboard but not to the
+hub.  (A plain ``sandbox allow-scripts`` would be stricter, but its scripts and websockets come
+without the login cookie, so nothing is drawn.)
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler, HubOAuthenticated
 from tornado import web, websocket
@@ -27,13 +33,26 @@ from casita.site import GATEWAY_PREFIX, Site, open_site
 
 logger = logging.getLogger("casita.front")
 REQUEST_HEADERS = ("Accept", "Authorization", "Content-Type", "User-Agent")
-"""What is passed on to the gateway; never a cookie."""
-DROPPED = {"connection", "content-length", "content-encoding", "transfer-encoding", "set-cookie"}
-"""Answer headers that are this program's own business, or nobody's."""
+"""What is passed on; never a cookie."""
+ANSWER_HEADERS = (
+    "Cache-Control",
+    "Content-Disposition",
+    "Content-Type",
+    "Etag",
+    "Expires",
+    "Last-Modified",
+    "Location",
+    "Retry-After",
+    "Vary",
+    "WWW-Authenticate",
+)
+"""What is passed back; never a cookie, nor what would widen a page's rights on this origin."""
 WAIT_SECONDS = 120
 """Longer than the gateway's long polls."""
 FRAME_BYTES = 64 * 2**20
 """Largest websocket message: a task stream of a large cluster."""
+BODY_BYTES = 2**20
+"""Largest request: the options of a cluster."""
 
 
 def hub_service(site: Site) -> dict[str, Any]:
@@ -51,6 +70,8 @@ def hub_service(site: Site) -> dict[str, Any]:
 def application(site: Site) -> web.Application:
     """Return the tornado application."""
     login = HubOAuth(
+        access_scopes={f"access:services!service={SERVICE}"},
+        cookie_options={"samesite": "Lax"},
         api_url=site.hub_api,
         api_token=site.secret("gateway_token"),
         base_url=f"{GATEWAY_PREFIX}/",
@@ -60,26 +81,31 @@ def application(site: Site) -> web.Application:
     )
     api = f"http://127.0.0.1:{site.ports['gateway']}"
     dashboards = f"127.0.0.1:{site.ports['gateway_web']}"
-    cluster = r"(?P<name>[A-Za-z0-9.]+)"
+    cluster = "(?P<name>[A-Za-z0-9][A-Za-z0-9.]*)"
     return web.Application(
         [
             (f"{GATEWAY_PREFIX}/health", Health),
             (f"{GATEWAY_PREFIX}/oauth_callback", Callback, {"login": login}),
-            (f"{GATEWAY_PREFIX}(?P<path>/api/(?:health|version))", Api, {"api": api}),
-            (f"{GATEWAY_PREFIX}(?P<path>/api/v1/(?:options|limits|clusters/))", Api, {"api": api}),
+            (f"{GATEWAY_PREFIX}/api/(?:health|version)", Api, {"api": api}),
+            (f"{GATEWAY_PREFIX}/api/v1/(?:options|limits|clusters/)", Api, {"api": api}),
             (
                 # Not /heartbeat, nor /api/v1/routes: those are the gateway's own parts talking.
-                f"{GATEWAY_PREFIX}(?P<path>/api/v1/clusters/[A-Za-z0-9.]+(?:/(?:scale|adapt|logs))?)",
+                f"{GATEWAY_PREFIX}/api/v1/clusters/{cluster}(?:/(?:scale|adapt|logs))?",
                 Api,
                 {"api": api},
             ),
             (
-                f"{GATEWAY_PREFIX}/clusters/{cluster}(?P<path>/.*)?",
+                f"{GATEWAY_PREFIX}/clusters/{cluster}/?",
+                web.RedirectHandler,
+                {"url": f"{GATEWAY_PREFIX}/clusters/{{name}}/status", "permanent": False},
+            ),
+            (
+                f"{GATEWAY_PREFIX}/clusters/{cluster}/(?P<path>.+)",
                 Dashboard,
                 {"login": login, "api": api, "dashboards": dashboards},
             ),
-            (".*", Nothing),
         ],
+        default_handler_class=Nothing,
         cookie_secret=site.secret("front_cookie"),
         websocket_ping_interval=20,
         websocket_max_message_size=FRAME_BYTES,
@@ -108,9 +134,6 @@ class Nothing(web.RequestHandler):
         self.set_status(404)
         self.finish({"error": f"nothing at {self.request.path}"})
 
-    def check_xsrf_cookie(self) -> None:
-        """Nothing is changed here."""
-
 
 class Callback(HubOAuthCallbackHandler):  # type: ignore[misc]
     """The end of a browser's login."""
@@ -118,6 +141,10 @@ class Callback(HubOAuthCallbackHandler):  # type: ignore[misc]
     def initialize(self, login: HubOAuth) -> None:
         """Take the OAuth client."""
         self.hub_auth = login
+
+    def log_exception(self, *error: Any) -> None:
+        """Log without the address, whose query holds a code."""
+        logger.warning("login failed: %s", error[1])
 
 
 class Api(web.RequestHandler):
@@ -127,25 +154,23 @@ class Api(web.RequestHandler):
         """Take the gateway's private address."""
         self.api = api
 
-    async def get(self, path: str) -> None:
+    async def get(self, name: str = "") -> None:
         """Pass the call on; the gateway authenticates it."""
-        await self._pass(path)
+        request = HTTPRequest(
+            self.api + str(self.request.uri).removeprefix(GATEWAY_PREFIX),
+            method=self.request.method or "GET",
+            headers=_selected(self.request.headers),
+            body=self.request.body if self.request.method == "POST" else None,
+            follow_redirects=False,
+            request_timeout=WAIT_SECONDS,
+        )
+        _copy(await _fetch(request), self)
 
     post = delete = get
 
-    async def _pass(self, path: str) -> None:
-        body = self.request.body if self.request.method == "POST" else None
-        query = f"?{self.request.query}" if self.request.query else ""
-        answer = await _fetch(
-            HTTPRequest(
-                f"{self.api}{path}{query}",
-                method=self.request.method,
-                headers=_selected(self.request.headers),
-                body=body,
-                request_timeout=WAIT_SECONDS,
-            )
-        )
-        _copy(answer, self)
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer in the form of the gateway's API."""
+        self.finish({"error": self._reason})
 
 
 class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[misc]
@@ -158,28 +183,39 @@ class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[
         self.dashboards = dashboards
         self.upstream: websocket.WebSocketClientConnection | None = None
 
-    async def get(self, name: str, path: str | None) -> None:
+    async def get(self, name: str, path: str) -> None:
         """Show the owner what they asked for; everybody else 401, 403, 404 or the login."""
         token = self._token()
         status = await self._allowed(name, token) if token else 401
+        if {".", ".."} & set(path.split("/")):
+            status = 404
         if status == 401 and self._is_navigation():
             self.redirect(self.get_login_url())
             return
         if status != 200:
             raise web.HTTPError(status)
-        query = f"?{self.request.query}" if self.request.query else ""
-        address = f"{self.dashboards}{GATEWAY_PREFIX}/clusters/{name}{path or '/'}{query}"
+        # The address as it was sent: what is decoded here would be another address there.
+        address = f"{self.dashboards}{self.request.uri}"
         if self.request.headers.get("Upgrade", "").lower() == "websocket":
             await self._connect(f"ws://{address}", token)
-            await websocket.WebSocketHandler.get(self)
         else:
-            request = HTTPRequest(
-                f"http://{address}",
-                headers=_selected(self.request.headers) | {"Authorization": f"token {token}"},
-                follow_redirects=False,
-                request_timeout=WAIT_SECONDS,
-            )
-            _copy(await _fetch(request), self)
+            await self._show(f"http://{address}", token)
+
+    async def _show(self, url: str, token: str) -> None:
+        request = HTTPRequest(
+            url,
+            headers=_selected(self.request.headers) | {"Authorization": f"token {token}"},
+            follow_redirects=False,
+            request_timeout=WAIT_SECONDS,
+        )
+        _copy(await _fetch(request), self)
+
+    def set_default_headers(self) -> None:
+        """Confine whatever is answered."""
+        name = self.request.path.removeprefix(f"{GATEWAY_PREFIX}/clusters/").partition("/")[0]
+        origin = (self.request.protocol, self.request.host)
+        self.set_header("Content-Security-Policy", confinement(*origin, name))
+        self.set_header("X-Content-Type-Options", "nosniff")
 
     def _token(self) -> str:
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
@@ -214,20 +250,22 @@ class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[
     # ---- websockets: bokeh's protocol carries its session token as a second subprotocol
 
     async def _connect(self, url: str, token: str) -> None:
-        self._offered = [
-            one.strip()
-            for one in self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-            if one.strip()
-        ]
+        origin = self.request.headers.get("Origin")
+        if origin and urlsplit(origin).netloc != self.request.host:
+            raise web.HTTPError(403)  # another site's page would listen in with this login
+        offered = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
         try:
             self.upstream = await websocket.websocket_connect(
                 HTTPRequest(url, headers={"Authorization": f"token {token}"}, connect_timeout=10),
-                subprotocols=self._offered or None,
+                subprotocols=[one.strip() for one in offered if one.strip()] or None,
                 max_message_size=FRAME_BYTES,
                 ping_interval=20,
             )
         except (HTTPClientError, OSError) as error:
             raise web.HTTPError(502) from error
+        await websocket.WebSocketHandler.get(self)
+        if self.ws_connection is None:  # refused, so on_close will not be called
+            self.upstream.close()
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Choose what the scheduler chose."""
@@ -260,19 +298,40 @@ class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[
             self.upstream.close()
 
 
+def confinement(scheme: str, host: str, name: str) -> str:
+    """Return the Content-Security-Policy of a dashboard's pages.
+
+    Its scripts reach the dashboard of cluster ``name`` only.  They run as this origin, so that
+    their requests carry the login; without pop-ups and frames they can't borrow another page of
+    the site to go further.
+    """
+    here = f"://{host}{GATEWAY_PREFIX}/clusters/{name}/"
+    page, socket = scheme + here, scheme.replace("http", "ws") + here
+    return "; ".join(
+        (
+            "sandbox allow-scripts allow-same-origin allow-downloads",
+            f"default-src {page} 'unsafe-inline' 'unsafe-eval' data: blob:",
+            f"connect-src {page} {socket}",
+            *(f"{one}-src 'none'" for one in ("frame", "object", "worker")),
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'self'",
+        )
+    )
+
+
 async def _fetch(request: HTTPRequest) -> HTTPResponse:
-    """Return any answer, also an error; 502 when nobody answers.
+    """Return any answer, also an error.
 
     Raises
     ------
     tornado.web.HTTPError
-        502 with a sentence.
+        502 when nobody answers.
     """
-    request.decompress_response = True
     try:
         return await AsyncHTTPClient().fetch(request, raise_error=False)
-    except OSError as error:
-        raise web.HTTPError(502, "the gateway does not answer") from error
+    except (HTTPClientError, OSError) as error:
+        raise web.HTTPError(502, reason="the gateway does not answer") from error
 
 
 def _selected(headers: HTTPHeaders) -> dict[str, str]:
@@ -280,21 +339,19 @@ def _selected(headers: HTTPHeaders) -> dict[str, str]:
 
 
 def _copy(answer: HTTPResponse, handler: web.RequestHandler) -> None:
-    if answer.code == 599:
-        handler.set_status(502)
-        handler.finish(json.dumps({"error": "the gateway does not answer"}))
-        return
     handler.set_status(answer.code, answer.reason)
-    for name, value in answer.headers.get_all():
-        if name.lower() not in DROPPED:
-            handler.set_header(name, value)
+    for name in ANSWER_HEADERS:
+        if name in answer.headers:
+            handler.set_header(name, answer.headers[name])
     handler.finish(answer.body if answer.code not in (204, 304) else None)
 
 
 async def serve(site: Site) -> None:
     """Listen on loopback until the program is ended."""
     AsyncHTTPClient.configure(None, max_clients=200, defaults={"connect_timeout": 10})
-    application(site).listen(site.ports["front"], "127.0.0.1", xheaders=True)
+    application(site).listen(
+        site.ports["front"], "127.0.0.1", xheaders=True, max_body_size=BODY_BYTES
+    )
     logger.info("gateway's front listens on 127.0.0.1:%d", site.ports["front"])
     await asyncio.Event().wait()
 
@@ -304,6 +361,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    # JupyterHub's login tells the session's id there.
+    logging.getLogger("tornado.application").setLevel(logging.WARNING)
     asyncio.run(serve(open_site(parser.parse_args().state)))
 
 

@@ -1,17 +1,20 @@
 """A dask preload: a scheduler's or worker's HTTP server answers its owner only.
 
 Upstream shows dashboards to whoever can reach the port or knows the cluster's name: on the public
-URL, on the gateway's own proxy, and on loopback to every other user of the machine.  With
-``--preload casita.gateway.guard`` each request to the process itself must carry a hub token with
-which the gateway would show this very cluster.  People come through :mod:`casita.gateway.front`,
-which adds theirs.
+URL, on the gateway's own proxy, and on loopback to every other user of the machine.  With this
+preload each request to the process itself must carry a hub token with which the gateway would show
+this very cluster.  People come through :mod:`casita.gateway.front`, which adds theirs.
 
-The HTTP server starts moments before preloads run; it has nothing to show until then.
+Dask imports a preload before it makes its HTTP server, but calls the preload's ``dask_setup`` when
+that server already listens, and goes on if it fails.  So importing this module is what puts the
+guard in: there is no moment without it, and no failure that leaves a dashboard open.
+
+It needs nothing but dask, so ``--preload /path/to/guard.py`` works in an environment of the user's
+own, too.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -19,25 +22,44 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from distributed import node
 from tornado import httputil
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+from tornado.httpserver import HTTPServer
 
-logger = logging.getLogger("distributed.casita.guard")
 YES_SECONDS = 60.0
 """How long an owner's token is believed without asking again."""
 NO_SECONDS = 5.0
+"""How long a refused token stays refused without asking again."""
 SCHEMES = ("token", "bearer", "jupyterhub")
 REASONS = {401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
+SENTENCES = {
+    401: "this dashboard wants its owner's hub token",
+    403: "this dashboard is for the cluster's owner",
+    503: "the gateway can't be asked who owns this cluster",
+}
 
 Check = Callable[[httputil.HTTPHeaders], Awaitable[int]]
 """Returns 200 for the owner, else the status to answer."""
 
 
-def dask_setup(server: Any) -> None:
-    """Put the guard before the HTTP server of a scheduler or worker."""
-    gateway, name = (os.environ[f"DASK_GATEWAY_{key}"] for key in ("API_URL", "CLUSTER_NAME"))
-    url = f"{gateway}/v1/clusters/{name}"
-    server.http_server.request_callback = Guard(server.http_application, OwnerCheck(url))
+def cluster_url() -> str:
+    """Return the URL at which the gateway tells its owner about this process's cluster.
+
+    Raises
+    ------
+    RuntimeError
+        This process was not started by a gateway.
+    """
+    try:
+        return "{DASK_GATEWAY_API_URL}/v1/clusters/{DASK_GATEWAY_CLUSTER_NAME}".format_map(
+            os.environ
+        )
+    except KeyError as missing:
+        raise RuntimeError(
+            f"{missing.args[0]} is not set, so nobody can say whose dashboard this is; "
+            "only Dask Gateway can start a process with this preload"
+        ) from None
 
 
 class OwnerCheck:
@@ -125,7 +147,7 @@ class _Checked(httputil.HTTPMessageDelegate):
             await waiting
 
     def _refuse(self, status: int) -> None:
-        body = f"{status}: this dashboard is for the cluster's owner\n".encode()
+        body = f"{status}: {SENTENCES[status]}\n".encode()
         headers = httputil.HTTPHeaders(
             {"Content-Length": str(len(body)), "Content-Type": "text/plain", "Connection": "close"}
         )
@@ -145,3 +167,13 @@ class _Checked(httputil.HTTPMessageDelegate):
     def on_connection_close(self) -> None:
         if self._inner:
             self._inner.on_connection_close()
+
+
+def guarded_server(
+    application: httputil.HTTPServerConnectionDelegate, **options: Any
+) -> HTTPServer:
+    """Return tornado's HTTP server with the guard before ``application``."""
+    return HTTPServer(Guard(application, OwnerCheck(cluster_url())), **options)
+
+
+node.HTTPServer = guarded_server

@@ -73,8 +73,8 @@ def refuse_workers(wanted: int, limits: Limits, others: Usage, cores: int, memor
     if wanted <= most:
         return ""
     return (
-        f"{wanted} workers of {_cores(cores)} and {format_size(memory)} are more than you may have: "
-        f"your other clusters use {others.cores} of {limits.cores} cores and "
+        f"{wanted} workers of {_cores(cores)} and {format_size(memory)} are more than you may "
+        f"have: your other clusters use {others.cores} of {limits.cores} cores and "
         f"{format_size(others.memory)} of {format_size(limits.memory)}; "
         f"scale to at most {most}, or stop another cluster"
     )

@@ -127,6 +127,7 @@ def user_environment(site: Site) -> dict[str, str]:
         "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
     }
     for backend in site.backends.values():
+        environment |= backend.environment
         environment |= backend.user_environment(site.settings(backend), site.place(backend))
     return environment
 

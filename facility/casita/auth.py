@@ -1,0 +1,55 @@
+"""Who calls: verification of hub tokens, for our services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+
+from casita.errors import LoginError, ServiceError
+
+
+@dataclass(frozen=True)
+class HubUser:
+    """The verified owner of a token."""
+
+    name: str
+    scopes: frozenset[str]
+    """Expanded scopes of the *token*, e.g. ``access:services!service=dask-gateway``."""
+    groups: frozenset[str]
+
+
+def bearer(header: str) -> str:
+    """Return the token of an ``Authorization`` header, or ""."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() in ("bearer", "token") else ""
+
+
+async def user_of(http: httpx.AsyncClient, hub_api: str, token: str) -> HubUser:
+    """Return the owner of a hub token.
+
+    Raises
+    ------
+    LoginError
+        No token, or one that the hub does not accept (unknown, revoked, expired).
+    ServiceError
+        The hub does not answer.
+    """
+    if not token or not token.isascii() or not token.isprintable():
+        raise LoginError("no valid token was sent", hint="`casita login URL` gets one")
+    try:
+        answer = await http.get(f"{hub_api}/user", headers={"Authorization": f"token {token}"})
+    except httpx.HTTPError as error:
+        raise ServiceError("the hub does not answer", hint="try again in a moment") from error
+    if answer.status_code in (401, 403):
+        raise LoginError(
+            "the token is unknown, revoked or expired", hint="`casita login URL` gets a new one"
+        )
+    if answer.is_error or answer.json().get("kind") != "user":
+        raise LoginError("the token belongs to no user", hint="`casita login URL` gets one")
+    model = answer.json()
+    return HubUser(
+        name=str(model["name"]),
+        scopes=frozenset(model.get("scopes", ())),
+        groups=frozenset(model.get("groups") or ()),
+    )
