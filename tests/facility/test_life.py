@@ -121,7 +121,7 @@ def test_doctor_finds_nothing_wrong_and_then_a_world_readable_secret(own):
     finally:
         secret.chmod(0o600)
     assert done.returncode == 1
-    assert f"chmod go= {secret}" in done.stdout.replace("\n", " ")
+    assert f"chmod go= {secret}" in done.stdout
 
 
 def test_logs_hold_no_secret(own):

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from casita.cli.options import JsonOption, StateOption
@@ -22,7 +23,7 @@ from casita.site import default_state, open_site
 
 app = typer.Typer()
 COLOURS = {"up": "green", "degraded": "yellow", "down": "red"}
-MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
+MARKS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 @app.command()
@@ -164,9 +165,13 @@ def doctor(state: StateOption = None, as_json: JsonOption = False) -> None:
     else:
         console = Console(highlight=False)
         for finding in found:
-            console.print(f"{MARKS[finding.level]:<9} {finding.subject}: {finding.detail}")
+            mark = f"[{MARKS[finding.level]}]{finding.level:<7}[/]"
+            # Unwrapped: people copy paths and commands out of these lines.
+            console.print(
+                f"{mark}  {escape(f'{finding.subject}: {finding.detail}')}", soft_wrap=True
+            )
             if finding.remedy:
-                console.print(f"          -> {finding.remedy}")
+                console.print(f"         -> {escape(finding.remedy)}", soft_wrap=True)
     raise typer.Exit(int(any(finding.level == "error" for finding in found)))
 
 
