@@ -1,0 +1,164 @@
+"""Make ``.venv`` from a hash-pinned lock, with nothing but a Python to start from.
+
+    python3 tools/bootstrap.py ENVIRONMENT
+
+ENVIRONMENT is the name of a lock in requirements/: ``all`` runs a facility, ``dev`` tests it too.
+Standard library only, since it runs before anything is installed.  A second run with nothing
+changed does nothing; one that was interrupted is repaired by the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 (run by whatever Python is there)
+    sys.exit(
+        f"error: casita needs Python 3.11 or newer and {sys.executable} is "
+        f"{sys.version_info[0]}.{sys.version_info[1]}\nhint: make PYTHON=/path/to/python3.11 ..."
+    )
+
+import tomllib
+
+from get_uv import SetupError, find_uv, tool_environment
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "casita-environment.json"
+UNFINISHED = VENV / "casita-unfinished"
+WIDEST = "dev"
+"""The lock that holds every other one, so that one ``.venv`` serves the demo and the tests."""
+
+
+def main() -> None:
+    """Bring ``.venv`` up to date."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    known = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
+    parser.add_argument("environment", choices=sorted({*known} - {"build", "uv"}))
+    environment = parser.parse_args().environment
+    began = time.monotonic()
+    try:
+        with only_one():
+            made = make(environment)
+    except SetupError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the next run starts over from the package cache")
+    steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in made.items())
+    print(
+        f"{time.monotonic() - began:7.1f} s  environment ({steps or 'nothing to do'})", flush=True
+    )
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Let two runs in one checkout take turns."""
+    with Path(__file__).open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def make(environment: str) -> dict[str, float]:
+    """Install ``environment`` unless it is there; return the seconds of each step done."""
+    there = installed()
+    if WIDEST in there:
+        environment = WIDEST  # never shrinks, and never leaves half of it old
+    wanted = fingerprint(environment)
+    if there.get(environment) == wanted:
+        return {}
+    seconds = {}
+    with timed(seconds, "uv"):
+        uv = [str(find_uv(ROOT))]
+    VENV.mkdir(exist_ok=True)
+    UNFINISHED.touch()
+    python = str(VENV / "bin" / "python")
+    if not (VENV / "bin" / "python").exists():
+        with timed(seconds, "interpreter"):
+            run([*uv, "venv", "--allow-existing", "--python", sys.executable, str(VENV)])
+    lock = ROOT / "requirements" / f"{environment}.txt"
+    with timed(seconds, "packages"):
+        print(f"installing {lock.relative_to(ROOT)} into {VENV.name}", flush=True)
+        run([*uv, "pip", "install", "--python", python, "--require-hashes", "-r", str(lock)])
+    with timed(seconds, "casita"):
+        build = str(lock.with_name("build.txt"))
+        options = ["--no-deps", "--reinstall-package", "casita", "--build-constraints", build]
+        run([*uv, "pip", "install", "--python", python, *options, "--editable", str(ROOT)])
+    STAMP.write_text(json.dumps({environment: wanted}))
+    UNFINISHED.unlink()
+    return seconds
+
+
+def installed() -> dict[str, str]:
+    """Return what ``.venv`` holds, after clearing away one that can't be used."""
+    if not VENV.exists():
+        return {}
+    if UNFINISHED.exists():
+        reason = "an earlier run did not finish"
+    elif not (VENV / "bin" / "python").exists():
+        reason = "its Python is gone"
+    elif not list(VENV.glob(f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/")):
+        reason = f"it was made for another Python than {sys.executable}"
+    else:
+        return json.loads(STAMP.read_text()) if STAMP.exists() else {}
+    print(f"making {VENV.name} anew: {reason}", flush=True)
+    shutil.rmtree(VENV)
+    return {}
+
+
+def fingerprint(environment: str) -> str:
+    """Return a hash of all that decides what is installed.
+
+    The project's own code is not in it (an editable install reads it from here), but the files
+    that an editable install copies are.
+    """
+    project = ROOT / "pyproject.toml"
+    locks = [ROOT / "requirements" / f"{name}.txt" for name in (environment, "build")]
+    target = tomllib.loads(project.read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    copied = [ROOT / name for name in target["shared-data"]]
+    inside = [path for one in copied if one.is_dir() for path in one.rglob("*") if path.is_file()]
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {ROOT}".encode())
+    for path in [project, *locks, *sorted({one for one in [*copied, *inside] if one.is_file()})]:
+        digest.update(
+            f"{path.relative_to(ROOT)} ".encode() + hashlib.sha256(path.read_bytes()).digest()
+        )
+    return digest.hexdigest()
+
+
+@contextmanager
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Note how long a step takes."""
+    began = time.monotonic()
+    yield
+    seconds[step] = time.monotonic() - began
+
+
+def run(command: list[str]) -> None:
+    """Run uv, passing on what it says except a line for each of 200 packages."""
+    child = subprocess.Popen(
+        command, env=tool_environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stderr
+    for line in child.stderr:
+        if not line.startswith((" + ", " - ", " ~ ", " Downloaded")):
+            print(f"  {line.rstrip()}", flush=True)
+    if child.wait():
+        raise SetupError(
+            f"`{' '.join(command[1:3])}` failed, as said above\n"
+            "hint: it needs a route to a package index (settings of pip and uv are respected); "
+            "the next run starts over from the package cache"
+        )
+
+
+if __name__ == "__main__":
+    main()
