@@ -12,7 +12,7 @@ import click
 import typer
 
 from casita.backend import load_backends
-from casita.cli import config, facility, login
+from casita.cli import config, data, facility, login
 from casita.errors import CasitaError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ def build() -> typer.Typer:
         for group in part.app.registered_groups:
             app.registered_groups.append(group)
     app.add_typer(config.app, name="config")
+    app.add_typer(data.app, name="data")
     for backend in load_backends().values():
         if backend.commands:
             module, _, attribute = backend.commands.partition(":")
