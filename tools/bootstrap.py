@@ -7,12 +7,11 @@ Standard library only, since it runs before anything is installed.  A second run
 changed does nothing; one that was interrupted is repaired by the next.
 """
 
-from __future__ import annotations
-
 import argparse
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -63,9 +62,13 @@ def main() -> None:
 
 @contextmanager
 def only_one() -> Iterator[None]:
-    """Let two runs in one checkout take turns."""
+    """Let two runs in one checkout take turns.
+
+    What runs inside inherits the lock, so that a uv that outlives a killed run is waited for.
+    """
     with Path(__file__).open() as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
+        os.set_inheritable(stream.fileno(), True)
         yield
 
 
@@ -77,7 +80,7 @@ def make(environment: str) -> dict[str, float]:
     wanted = fingerprint(environment)
     if there.get(environment) == wanted:
         return {}
-    seconds = {}
+    seconds: dict[str, float] = {}
     with timed(seconds, "uv"):
         uv = [str(find_uv(ROOT))]
     VENV.mkdir(exist_ok=True)
@@ -146,7 +149,12 @@ def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
 def run(command: list[str]) -> None:
     """Run uv, passing on what it says except a line for each of 200 packages."""
     child = subprocess.Popen(
-        command, env=tool_environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        env=tool_environment(),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        close_fds=False,
     )
     assert child.stderr
     for line in child.stderr:

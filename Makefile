@@ -1,0 +1,48 @@
+# Needs only Python 3.11+ (Debian's own will do), make, and a route to a package index.
+#   make demo ARGS="--data my.root"     make test ARGS="-k login"     make PYTHON=python3.12 test
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help env env-demo demo test lint docs bench lock clean
+MAKEFLAGS += --no-print-directory
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+
+env: ## .venv with everything, from the lock requirements/dev.txt
+	@$(PYTHON) tools/bootstrap.py dev
+
+env-demo:
+	@$(PYTHON) tools/bootstrap.py all
+
+demo: env-demo ## a facility, and a top-quark analysis on a Dask cluster in it
+	@$(if $(ALLOW_ROOT),echo "You are root, so this passes --allow-root: notebooks will run as root.")
+	@$(BIN)/casita demo $(ALLOW_ROOT) $(ARGS)
+
+test: env ## all tests; installs the system packages they need where it may
+	@$(PYTHON) tools/system_packages.py
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: env ## format, style, types, import rules, and what no committed file may name
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy tools
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_tree.py
+
+docs: env ## the pages in docs/, with the generated reference
+	@$(BIN)/python tools/docs.py $(ARGS)
+
+bench: env ## the measurements in benchmarks/
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## the locks in requirements/ anew; ARGS=--upgrade for newer versions
+	@$(PYTHON) tools/lock.py $(ARGS)
+
+clean: ## remove .venv and everything made here; stop facilities first (casita down)
+	rm -rf .venv .venv-uv* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
