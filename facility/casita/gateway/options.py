@@ -58,12 +58,14 @@ def commands(environment: Path, *, preloads: bool) -> tuple[list[str], list[str]
     environment
         The folder that holds ``bin/dask``.
     preloads
-        Whether casita is installed there, so that dashboards can be guarded and workers warmed.
-        Without it a cluster has no dashboard at all rather than an open one.
+        Whether casita is installed there.  If not, the guard of dashboards comes as a file, which
+        needs nothing but dask, and workers are not warmed.  (``--no-dashboard`` would be no way
+        out: dask then still serves logs and task names to whoever asks.)
     """
     dask = str(environment / "bin" / "dask")
     if not preloads:
-        return [dask, "scheduler", "--no-dashboard"], [dask, "worker", "--no-dashboard"]
+        guard = ["--preload", str(Path(__file__).with_name("guard.py"))]
+        return [dask, "scheduler", *guard], [dask, "worker", *guard]
     guard = ["--preload", "casita.gateway.guard"]
     warm = ["--preload", "casita.gateway.warm"]
     return [dask, "scheduler", *guard], [dask, "worker", *guard, *warm]
