@@ -17,12 +17,19 @@ class HubUser:
     scopes: frozenset[str]
     """Expanded scopes of the *token*, e.g. ``access:services!service=dask-gateway``."""
     groups: frozenset[str]
+    token_id: str = ""
+    """The hub's name for the token, e.g. ``a12``; it tells nothing about the token."""
 
 
 def bearer(header: str) -> str:
     """Return the token of an ``Authorization`` header, or ""."""
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() in ("bearer", "token") else ""
+
+
+def could_be_token(text: str) -> bool:
+    """Whether a text can stand in a header as a token at all."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 async def user_of(http: httpx.AsyncClient, hub_api: str, token: str) -> HubUser:
@@ -33,23 +40,26 @@ async def user_of(http: httpx.AsyncClient, hub_api: str, token: str) -> HubUser:
     LoginError
         No token, or one that the hub does not accept (unknown, revoked, expired).
     ServiceError
-        The hub does not answer.
+        The hub does not answer, or is in trouble.
     """
-    if not token or not token.isascii() or not token.isprintable():
+    if not could_be_token(token):
         raise LoginError("no valid token was sent", hint="`casita login URL` gets one")
     try:
         answer = await http.get(f"{hub_api}/user", headers={"Authorization": f"token {token}"})
     except httpx.HTTPError as error:
         raise ServiceError("the hub does not answer", hint="try again in a moment") from error
-    if answer.status_code in (401, 403):
+    if answer.status_code in (401, 403, 404):
         raise LoginError(
             "the token is unknown, revoked or expired", hint="`casita login URL` gets a new one"
         )
-    if answer.is_error or answer.json().get("kind") != "user":
-        raise LoginError("the token belongs to no user", hint="`casita login URL` gets one")
+    if answer.is_error:
+        raise ServiceError(f"the hub answers {answer.status_code}", hint="try again in a moment")
     model = answer.json()
+    if model.get("kind") != "user":
+        raise LoginError("the token belongs to no user", hint="`casita login URL` gets one")
     return HubUser(
         name=str(model["name"]),
         scopes=frozenset(model.get("scopes", ())),
         groups=frozenset(model.get("groups") or ()),
+        token_id=str(model.get("token_id") or ""),
     )
