@@ -37,6 +37,13 @@ def format_duration(seconds: float) -> str:
     return f"{whole}s"
 
 
+def round_duration(seconds: float) -> str:
+    """Return a rounded-down form for people: ``"59m"``, ``"6d"``, ``"12s"``."""
+    whole = max(0, int(seconds))
+    unit = next((size for size in (86400, 3600, 60) if whole >= 2 * size), 1)
+    return format_duration(whole // unit * unit)
+
+
 def parse_size(value: object) -> int:
     """Return bytes for ``"2 GiB"``, ``"500 MB"`` or a whole number of bytes.
 

@@ -6,13 +6,14 @@ import base64
 import secrets
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 
 from casita.auth import HubUser, user_of
 from casita.errors import LoginError, ServiceError
 from casita.login import NOTE, SERVICE
+from casita.serving import Refused
 from casita.site import LOGIN_PREFIX
 
 REDIRECT = f"{LOGIN_PREFIX}/oauth_callback"
@@ -34,6 +35,10 @@ class Hub:
         self._api = api
         self._token = token
         self._http = httpx.AsyncClient(timeout=20, trust_env=False)
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._http.aclose()
 
     async def user(self, token: str) -> HubUser:
         """Return the owner and scopes of a token.
@@ -69,17 +74,15 @@ class Hub:
         LoginError
             The hub refused the code.
         """
-        answer = await self._http.post(
-            f"{self._api}/oauth2/token",
-            data={
-                "client_id": CLIENT,
-                "client_secret": self._token,
-                "grant_type": "authorization_code",
-                "code": code,
-                "redirect_uri": REDIRECT,
-                "code_verifier": verifier,
-            },
-        )
+        form = {
+            "client_id": CLIENT,
+            "client_secret": self._token,
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": REDIRECT,
+            "code_verifier": verifier,
+        }
+        answer = await self._send("POST", "/oauth2/token", data=form)
         if answer.is_error:
             raise LoginError("the hub refused this login", hint="start again")
         return await self.user(answer.json()["access_token"])
@@ -89,30 +92,57 @@ class Hub:
     async def make_token(
         self, user: str, scopes: list[str], seconds: int, note: str
     ) -> dict[str, Any]:
-        """Return the hub's model of a new token; ``["token"]`` is the token itself."""
+        """Return the hub's model of a new token; ``["token"]`` is the token itself.
+
+        Raises
+        ------
+        Refused
+            The user does not hold such a scope, or exists no longer.
+        ServiceError
+            The hub does not answer.
+        """
         body = {"scopes": scopes, "expires_in": seconds, "note": f"{NOTE}{note}"}
-        made: dict[str, Any] = await self._ask("POST", f"/users/{user}/tokens", json=body)
+        made: dict[str, Any] = await self._ask("POST", _tokens_of(user), json=body)
         return made
+
+    async def token(self, user: str, identifier: str) -> dict[str, Any]:
+        """Return the hub's model of one token, wherever it was made."""
+        found: dict[str, Any] = await self._ask("GET", _tokens_of(user, identifier))
+        return found
 
     async def tokens(self, user: str) -> list[dict[str, Any]]:
         """Return the hub's models of the tokens made here for a user."""
-        answer = await self._ask("GET", f"/users/{user}/tokens")
+        answer = await self._ask("GET", _tokens_of(user))
         return [one for one in answer["api_tokens"] if (one["note"] or "").startswith(NOTE)]
 
-    async def revoke(self, user: str, identifier: str) -> bool:
-        """Revoke one of the tokens made here; false if the user has no such token."""
-        if identifier not in {one["id"] for one in await self.tokens(user)}:
-            return False
-        await self._ask("DELETE", f"/users/{user}/tokens/{identifier}")
-        return True
+    async def revoke(self, user: str, identifier: str) -> None:
+        """Revoke one of a user's tokens."""
+        await self._ask("DELETE", _tokens_of(user, identifier))
 
     async def _ask(self, method: str, path: str, **more: Any) -> Any:
-        headers = {"Authorization": f"token {self._token}"}
+        answer = await self._send(
+            method, path, headers={"Authorization": f"token {self._token}"}, **more
+        )
+        if answer.is_error:
+            raise Refused(403, "refused", f"the hub refused: {_message(answer)}")
+        return answer.json() if answer.content else None
+
+    async def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            answer = await self._http.request(method, self._api + path, headers=headers, **more)
+            answer = await self._http.request(method, self._api + path, **more)
         except httpx.HTTPError as error:
             raise ServiceError("the hub does not answer", hint="try again in a moment") from error
-        if answer.is_error:
-            message = answer.json().get("message", "") if answer.content else ""
-            raise ServiceError(f"the hub refused ({answer.status_code}): {message}")
-        return answer.json() if answer.content else None
+        if answer.status_code >= 500:
+            raise ServiceError("the hub is in trouble", hint="try again in a moment")
+        return answer
+
+
+def _tokens_of(user: str, *identifier: str) -> str:
+    return "/" + "/".join(quote(part, safe="") for part in ("users", user, "tokens", *identifier))
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(answer.status_code)

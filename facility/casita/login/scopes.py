@@ -25,6 +25,11 @@ def known_scopes(backends: Iterable[Backend]) -> dict[str, str]:
     return {**OWN, **{name: hub for one in backends for name, hub in one.scopes.items()}}
 
 
+def default(known: Iterable[str]) -> list[str]:
+    """Return what a terminal asks for that names nothing."""
+    return [*DEFAULT, *(name for name in known if name not in OWN)]
+
+
 def meaning(name: str) -> str:
     """Return in words what a scope allows."""
     return MEANING.get(name, f"use the service {name!r}")

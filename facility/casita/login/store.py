@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import create_engine, delete, select, update
+from sqlalchemy import create_engine, delete, func, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 LIFETIME = 600
 """Seconds in which a request must be approved (RFC 8628, section 3.2, ``expires_in``)."""
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 """RFC 8628, section 6.1: no vowels, so no words; 20**8 codes."""
-OPEN_REQUESTS = 200
+OPEN_REQUESTS = 500
 """More than any facility has at a time; further ones are refused."""
+OPEN_PER_ADDRESS = 50
+"""So many for one address, lest one machine keep all others out."""
 
 
 class _Base(DeclarativeBase):
@@ -81,8 +83,12 @@ class Store:
         device = secrets.token_urlsafe(32)
         letters = "".join(secrets.choice(ALPHABET) for _ in range(8))
         code = f"{letters[:4]}-{letters[4:]}"
+        every = select(func.count()).select_from(Request)
+        here = every.where(Request.address == address)
         with self._session() as session:
-            if len(session.scalars(select(Request.device)).all()) >= OPEN_REQUESTS:
+            if (session.scalar(every) or 0) >= OPEN_REQUESTS or (
+                session.scalar(here) or 0
+            ) >= OPEN_PER_ADDRESS:
                 raise OverflowError
             session.add(
                 Request(
