@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import platformdirs
 
-from casita.config.units import format_duration
-from casita.errors import LoginError, ServiceError
+from casita.auth import could_be_token
+from casita.config.units import round_duration
+from casita.errors import LoginError, ServiceError, StateError
 from casita.files import private_directory, read_json, write_json
 from casita.site import LOGIN_PREFIX, Site, default_state, open_site
 
@@ -62,7 +64,17 @@ class Connection:
 
 
 def session(url: str, token: str = "", ca: str = "") -> httpx.Client:
-    """Return an HTTP session with a facility, with or without a token."""
+    """Return an HTTP session with a facility, with or without a token.
+
+    Raises
+    ------
+    LoginError
+        The token can't be one, or ``ca`` is no certificate file.
+    """
+    if token and not could_be_token(token):
+        raise LoginError(
+            "the token holds characters that no token has", hint="copy it again, without more"
+        )
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.Client(
         base_url=url,
@@ -77,40 +89,65 @@ class _Transport(httpx.HTTPTransport):
     """Turns what can go wrong into one sentence with a remedy."""
 
     def __init__(self, url: str, ca: str) -> None:
-        super().__init__(verify=ca or True)
+        super().__init__(verify=_trust(ca) if url.startswith("https:") else False)
         self._url = url
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         try:
             response = super().handle_request(request)
         except httpx.TimeoutException as error:
-            raise ServiceError(f"{self._url} does not answer in time") from error
-        except httpx.TransportError as error:
             raise ServiceError(
-                f"nobody answers at {self._url}: {error}",
-                hint="is the facility up, and the address right?",
+                f"{self._url} does not answer in time", hint="try again in a moment"
             ) from error
+        except httpx.TransportError as error:
+            raise _unreachable(self._url, error) from error
         if response.status_code in (401, 403):
             response.read()
             raise _refusal(response, self._url)
         return response
 
 
-def _refusal(response: httpx.Response, url: str) -> LoginError:
-    message, hint = error_of(response)
-    what = "refused the token" if response.status_code == 401 else "does not allow this"
-    sentence = f"{url} {what} ({response.status_code})"
-    return LoginError(
-        f"{sentence}: {message}" if message else sentence, hint=hint or f"casita login {url}"
+def _trust(ca: str) -> ssl.SSLContext:
+    """Return whom to believe: the facility's own authority, else those of this machine."""
+    try:
+        return ssl.create_default_context(cafile=ca or None)
+    except OSError as error:
+        raise LoginError(
+            f"{ca}: can't be read as certificates: {error.strerror or error}",
+            hint="--ca FILE names a PEM file",
+        ) from error
+
+
+def _unreachable(url: str, error: httpx.TransportError) -> ServiceError:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ServiceError(
+            f"{url} shows a certificate that this machine does not trust",
+            hint="`casita login URL --ca FILE` names the facility's own authority",
+        )
+    if "[SSL" in str(error):
+        return ServiceError(f"{url} does not speak https", hint="is it http://?")
+    return ServiceError(
+        f"nobody answers at {url}: {error}", hint="is the facility up, and the address right?"
     )
 
 
+def _refusal(response: httpx.Response, url: str) -> LoginError:
+    message, hint = error_of(response)
+    if response.status_code == 401:
+        return LoginError(
+            f"{url} refused the token (401)" + (f": {message}" if message else ""),
+            hint=f"`casita login {url}` gets a new one",
+        )
+    return LoginError(message or f"{url} does not allow this (403)", hint=hint)
+
+
 def error_of(response: httpx.Response) -> tuple[str, str]:
-    """Return (message, hint) of an error answer, in our form or in the gateway's."""
+    """Return (message, hint) of an error answer: in our form, the gateway's or the hub's."""
     try:
-        error = response.json().get("error", "")
+        content = response.json()
+        error = content.get("error") or content.get("message") or ""
     except (ValueError, AttributeError):
-        return response.reason_phrase, ""
+        return "", ""
     if isinstance(error, Mapping):
         return str(error.get("message", "")), str(error.get("hint", ""))
     return str(error), ""
@@ -122,12 +159,21 @@ def checked(response: httpx.Response) -> Any:
     Raises
     ------
     ServiceError
-        The answer is an error; its message and hint are passed on.
+        The answer is an error, whose message and hint are passed on; or it is no JSON.
     """
-    if response.is_error:
+    where = f"{response.url.scheme}://{response.url.netloc.decode()}"
+    if not response.is_success:
         message, hint = error_of(response)
-        raise ServiceError(message or f"error {response.status_code}", hint=hint)
-    return response.json() if response.content else None
+        if response.status_code in (502, 503, 504):
+            hint = hint or "a part of the facility is down; try again in a moment"
+        said = f"{where} answers {response.status_code} {response.reason_phrase}"
+        raise ServiceError(message or said, hint=hint)
+    try:
+        return response.json() if response.content else None
+    except ValueError:
+        raise ServiceError(
+            f"{where} answers something else than a facility does", hint="check the address"
+        ) from None
 
 
 # ---- which facility
@@ -148,9 +194,8 @@ def connection(state: Path | None = None) -> Connection:
         return operator(open_site(state))
     if inside := _inside():
         return inside
-    stored = read_json(credentials_file(), {})
-    if current := stored.get("facilities", {}).get(stored.get("current", "")):
-        return Connection(**current)
+    if kept := remembered():
+        return kept
     if (default_state() / "site.json").exists():
         return operator(open_site(default_state()))
     raise LoginError("not logged in to a facility", hint="casita login URL")
@@ -177,9 +222,14 @@ def operator(site: Site) -> Connection:
 
     Raises
     ------
-    ServiceError
+    StateError
         The facility is not up.
     """
+    from casita import supervisor
+
+    # Its port may be anybody's by now, who must not be told the operator's secret.
+    if supervisor.daemon(site) is None:
+        raise StateError(f"the facility in {site.state} is down", hint="`casita up` starts it")
     kept = site.state / "run" / "operator.json"
     token = read_json(kept, {})
     if token.get("url") != site.url or token.get("expires", 0) < time.time() + 300:
@@ -207,42 +257,71 @@ def credentials_file() -> Path:
     return platformdirs.user_config_path("casita") / "credentials.json"
 
 
-def remember(login: Connection) -> None:
-    """Keep a login and make it the current one."""
+def _stored() -> tuple[dict[str, Connection], str]:
+    """Return (logins by URL, URL of the current one)."""
+    content = read_json(credentials_file(), {})
+    try:
+        logins = {url: Connection(**one) for url, one in content["facilities"].items()}
+        return logins, str(content["current"])
+    except (KeyError, TypeError, AttributeError):
+        return {}, ""  # absent, or not ours: as if one had never logged in
+
+
+def _store(logins: Mapping[str, Connection], current: str) -> None:
     path = credentials_file()
     private_directory(path.parent)
-    stored = read_json(path, {"facilities": {}})
-    stored["facilities"][login.url] = asdict(login)
-    stored["current"] = login.url
-    write_json(path, stored)
+    facilities = {url: asdict(login) for url, login in logins.items()}
+    write_json(path, {"facilities": facilities, "current": current})
 
 
-def forget(url: str) -> None:
-    """Drop a login."""
-    stored = read_json(credentials_file(), {"facilities": {}})
-    stored["facilities"].pop(url, None)
-    if stored.get("current") == url:
-        stored["current"] = next(iter(stored["facilities"]), "")
-    write_json(credentials_file(), stored)
+def remembered(url: str = "") -> Connection | None:
+    """Return the login at ``url``, by default the current one, or None."""
+    logins, current = _stored()
+    return logins.get(url or current)
+
+
+def remember(login: Connection) -> None:
+    """Keep a login and make it the current one."""
+    logins, _ = _stored()
+    _store({**logins, login.url: login}, login.url)
+
+
+def forget(url: str) -> str:
+    """Drop a login; returns the URL of the one that is current now, or ""."""
+    logins, current = _stored()
+    logins.pop(url, None)
+    if current not in logins:
+        current = next(iter(logins), "")
+    _store(logins, current)
+    return current
 
 
 def checked_url(url: str, *, insecure: bool) -> str:
-    """Return a facility's URL in its normal form.
+    """Return a facility's URL in its normal form: scheme, host and port.
+
+    Without a scheme it is https, on this machine http.
 
     Raises
     ------
     LoginError
         It is no http(s) URL, or a token would travel in clear over a network.
     """
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        host, port = parts.hostname, parts.port
+        httpx.URL(host=host or "")
+    except (ValueError, httpx.InvalidURL):
+        parts, host, port = SplitResult("", "", "", "", ""), None, None
+    scheme = parts.scheme or ("http" if host and _is_loopback(host) else "https")
+    if scheme not in ("http", "https") or not host or "@" in parts.netloc:
         raise LoginError(f"{url!r} is no URL of a facility", hint="e.g. https://casita.example.org")
-    if parts.scheme == "http" and not insecure and not _is_loopback(parts.hostname):
+    if scheme == "http" and not insecure and not _is_loopback(host):
         raise LoginError(
             f"{url} is not encrypted: the token would travel in clear",
             hint="use https, or say --insecure on a network that you trust",
         )
-    return f"{parts.scheme}://{parts.netloc}"
+    named = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{named}:{port}" if port else f"{scheme}://{named}"
 
 
 def _is_loopback(host: str) -> bool:
@@ -258,6 +337,4 @@ def time_left(login: Connection) -> str:
     """Return how long the token is good for, for people; "" if unknown."""
     if login.expires is None:
         return ""
-    left = login.expires - time.time()
-    minutes = max(0, int(left // 60))
-    return format_duration(minutes * 60 if minutes < 120 else minutes // 60 * 3600)
+    return round_duration(login.expires - time.time())

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
-import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from casita.backend import load_backends
 from casita.cli.options import JsonOption, StateOption
@@ -27,122 +30,195 @@ from casita.client import (
     connection,
     forget,
     remember,
+    remembered,
     session,
     time_left,
 )
-from casita.config.units import parse_duration
+from casita.config.units import parse_duration, round_duration
 from casita.errors import CasitaError, LoginError, ServiceError
+from casita.login.scopes import meaning
 from casita.site import LOGIN_PREFIX
 
 app = typer.Typer()
-tokens = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True)
+tokens = typer.Typer(
+    help="Make, list and revoke tokens, for jobs and other programs.", no_args_is_help=True
+)
 app.add_typer(tokens, name="token")
 
 ScopeOption = Annotated[
-    list[str] | None, typer.Option("--scope", help="What the token may do; can be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--scope",
+        metavar="NAME",
+        help="What the token may do, e.g. gateway or servers; can be repeated.",
+    ),
 ]
+RETRY_STATUS = (429, 500, 502, 503, 504)
+"""Answers of a facility whose login service is being restarted."""
 
 
 def _seconds(text: str) -> int:
     try:
-        return parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as error:
         raise CasitaError(f"--expires {error}") from None
+    if seconds <= 0:
+        raise CasitaError(f"--expires {text} is over at once", hint='write e.g. "10m", "8h", "7d"')
+    return seconds
+
+
+def _names(scopes: Iterable[str] | None) -> list[str]:
+    return [name for one in scopes or () for name in one.replace(",", " ").split()]
 
 
 @app.command()
 def login(
     url: Annotated[str, typer.Argument(help="The facility's address.")],
     scope: ScopeOption = None,
-    expires: Annotated[str, typer.Option(help="How long this terminal stays logged in.")] = "7d",
+    expires: Annotated[
+        str, typer.Option(metavar="TIME", help="How long this terminal stays logged in.")
+    ] = "7d",
     token_stdin: Annotated[
         bool, typer.Option("--token-stdin", help="Read a token from stdin instead.")
     ] = False,
-    browser: Annotated[bool, typer.Option(help="Open a browser here.")] = True,
-    ca: Annotated[str, typer.Option(help="PEM file of the facility's own authority.")] = "",
-    insecure: Annotated[bool, typer.Option("--insecure", help="Allow plain http.")] = False,
+    browser: Annotated[bool, typer.Option(help="Open a browser here, if there is one.")] = True,
+    ca: Annotated[
+        str, typer.Option(metavar="FILE", help="Certificate of the facility's own authority (PEM).")
+    ] = "",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow http:// to another machine.")
+    ] = False,
 ) -> None:
-    """Connect this terminal: approve a short code in a browser, here or elsewhere.
+    """Connect this terminal to a facility: approve a short code in a browser, here or elsewhere.
 
     Example: `casita login https://casita.example.org`
 
-    Without any browser: make a token elsewhere, then `casita login URL --token-stdin < file`.
+    Without any browser: make a token elsewhere (`casita token create`, or the hub's Token page)
+    and hand it over: `casita login https://casita.example.org --token-stdin < token.txt`
     """
     url = checked_url(url, insecure=insecure)
+    ca = os.path.abspath(ca) if ca else ""  # noqa: PTH100 (links stay as they are)
     with session(url, ca=ca) as http:
         about = _about(http, url)
         if token_stdin:
-            token, until = _pasted(), None
+            token = _pasted()
         else:
-            token, until = _by_device(http, scope or [], _seconds(expires), browser)
-    found = Connection(url, token, about["gateway"], about["traffic"], "", until, ca)
-    with found.http() as http:
-        user = checked(http.get("/hub/api/user"))["name"]
-    remember(Connection(url, token, about["gateway"], about["traffic"], user, until, ca))
-    typer.echo(f"Logged in to {about['name']} ({url}) as {user}.")
+            token = _by_device(http, url, _names(scope), _seconds(expires), browser=browser)
+    # The gateway as seen from here, maybe through a tunnel, and by the scheme checked above.
+    gateway = f"{url}{urlsplit(about['gateway']).path}"
+    found = Connection(url, token, gateway, about["traffic"], ca=ca)
+    me = _whoami(found)
+    found = replace(found, user=me["user"], expires=me["expires"])
+    remember(found)
+    left = time_left(found)
+    typer.echo(
+        f"Logged in to {about['name']} ({url}) as {found.user}"
+        + (f", for {left}: " if left else ": ")
+        + (", ".join(me["scopes"]) or "nothing that casita knows")
+    )
 
 
 def _about(http: httpx.Client, url: str) -> dict[str, Any]:
     answer = http.get(f"{LOGIN_PREFIX}/info")
-    if answer.status_code != 200 or "gateway" not in answer.text:
+    if answer.is_redirect:
+        there = urlsplit(answer.headers.get("Location", ""))
+        raise ServiceError(
+            f"{url} sends us on to {there.scheme}://{there.netloc}",
+            hint=f"casita login {there.scheme}://{there.netloc}",
+        )
+    about = checked(answer) if answer.status_code != 404 else None
+    if not isinstance(about, dict) or not {"name", "gateway", "traffic"} <= set(about):
         raise ServiceError(f"{url} is no casita facility", hint="check the address")
-    about: dict[str, Any] = answer.json()
     return about
+
+
+def _whoami(found: Connection) -> dict[str, Any]:
+    with found.http() as http:
+        me: dict[str, Any] = checked(http.get(f"{LOGIN_PREFIX}/whoami"))
+    return me
 
 
 def _pasted() -> str:
     if sys.stdin.isatty():
-        return str(typer.prompt("Token", hide_input=True)).strip()
-    return sys.stdin.readline().strip()
+        token = str(typer.prompt("Token", hide_input=True)).strip()
+    else:
+        token = sys.stdin.readline().strip()
+    if not token:
+        raise LoginError("there is no token on stdin", hint="casita login URL --token-stdin < FILE")
+    return token
 
 
 def _by_device(
-    http: httpx.Client, scopes: list[str], seconds: int, browser: bool
-) -> tuple[str, float]:
-    """Walk through RFC 8628; returns (token, unix time of its end)."""
-    form = {"client": f"casita on {platform.node()}", "expires_in": str(seconds)}
+    http: httpx.Client, url: str, scopes: list[str], seconds: int, *, browser: bool
+) -> str:
+    """Walk through RFC 8628 and return the token."""
+    form = {"client": f"casita on {platform.node()}"[:80], "expires_in": str(seconds)}
     begun = http.post(f"{LOGIN_PREFIX}/device", data=form | {"scope": " ".join(scopes)})
-    if begun.is_error:
+    if begun.status_code == 400:
         raise LoginError(begun.json().get("error_description", "the facility refused"))
-    device = begun.json()
-    typer.echo(f"Open {device['verification_uri']}")
-    typer.echo(f"and approve the code {device['user_code']}")
-    if browser and sys.stdout.isatty():
-        webbrowser.open(device["verification_uri_complete"])
+    device = checked(begun)
+    page = urlsplit(device["verification_uri_complete"])
+    typer.echo(f"Open {url}{page.path}")
+    typer.echo(
+        f"and approve the code {device['user_code']} within {round_duration(device['expires_in'])}."
+    )
+    # A browser of the text kind would take this terminal over.
+    screen = sys.platform == "darwin" or os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}
+    if browser and screen and sys.stdout.isatty():
+        webbrowser.open(f"{url}{page.path}?{page.query}")
+    with Console(stderr=True).status("waiting for your approval"):
+        return _fetched(http, device)
+
+
+def _fetched(http: httpx.Client, device: Mapping[str, Any]) -> str:
+    """Ask until the request is decided; a facility that restarts meanwhile is waited for."""
     interval = device["interval"]
     deadline = time.monotonic() + device["expires_in"]
-    with Console(stderr=True).status("waiting for your approval"):
-        while time.monotonic() < deadline:
-            time.sleep(interval)
+    while time.monotonic() < deadline:
+        time.sleep(interval)
+        try:
             answer = http.post(f"{LOGIN_PREFIX}/token", data={"device_code": device["device_code"]})
-            content = answer.json()
-            if answer.is_success:
-                return content["access_token"], time.time() + content["expires_in"]
-            code = content.get("error")
-            if code == "slow_down":
-                interval += 5
-            elif code != "authorization_pending":
-                break
-    denied = "it was denied" if code == "access_denied" else "the code has expired"
-    raise LoginError(f"no login: {denied}", hint="run `casita login` again")
+        except ServiceError:
+            continue
+        if answer.status_code in (*RETRY_STATUS, 404):  # 404: the proxy has no route yet
+            continue
+        content = answer.json()
+        if answer.is_success:
+            return str(content["access_token"])
+        code = content.get("error")
+        if code == "slow_down":
+            interval += 5
+        elif code != "authorization_pending":
+            why = content.get("error_description", code)
+            raise LoginError(f"no login: {why}", hint="run `casita login` again")
+    raise LoginError("no login: nobody approved the code in time", hint="run `casita login` again")
 
 
 @app.command()
-def logout() -> None:
+def logout(
+    url: Annotated[str, typer.Argument(help="Which facility.", show_default="the current")] = "",
+) -> None:
     """Revoke this terminal's token and forget it.
 
     Example: `casita logout`
     """
-    found = connection()
+    found = remembered(checked_url(url, insecure=True) if url else "")
+    if found is None:
+        raise LoginError(
+            f"not logged in to {url or 'a facility'}", hint="`casita whoami` tells where you are"
+        )
+    current = forget(found.url)
     try:
         with found.http() as http:
-            mine = [one["id"] for one in checked(http.get(f"{LOGIN_PREFIX}/tokens"))]
-            current = checked(http.get("/hub/api/user")).get("token_id")
-            if current in mine:
-                http.delete(f"{LOGIN_PREFIX}/tokens/{current}")
-    finally:
-        forget(found.url)
-    typer.echo(f"Logged out of {found.url}.")
+            checked(http.delete(f"{LOGIN_PREFIX}/whoami"))
+    except LoginError:
+        pass  # it was dead already
+    except ServiceError as error:
+        raise ServiceError(
+            f"the token is forgotten here but not revoked: {error.message}",
+            hint="`casita token list` and `revoke` end it, after the next login",
+        ) from error
+    typer.echo(f"Logged out of {found.url}." + (f" Now at {current}." if current else ""))
 
 
 @app.command()
@@ -152,23 +228,21 @@ def whoami(state: StateOption = None, as_json: JsonOption = False) -> None:
     Example: `casita whoami`
     """
     found = connection(state)
-    with found.http() as http:
-        model = checked(http.get("/hub/api/user"))
+    me = _whoami(found)
     if as_json:
-        about = {"user": model["name"], "url": found.url, "expires": found.expires}
-        typer.echo(json.dumps(about | {"scopes": sorted(model["scopes"])}, indent=2))
+        typer.echo(json.dumps(me | {"url": found.url}, indent=2))
         return
-    left = time_left(found)
-    typer.echo(f"{model['name']} at {found.url}" + (f", for {left}" if left else ""))
-    for scope in sorted(model["scopes"]):
-        typer.echo(f"  {scope}")
+    left = time_left(replace(found, expires=me["expires"]))
+    typer.echo(f"{me['user']} at {found.url}" + (f", for {left}" if left else ""))
+    for name in me["scopes"]:
+        typer.echo(f"  {name:<10} {meaning(name)}")
 
 
 @tokens.command()
 def create(
     scope: ScopeOption = None,
-    expires: Annotated[str, typer.Option(help='E.g. "10m", "8h", "7d".')] = "1h",
-    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires: Annotated[str, typer.Option(metavar="TIME", help='E.g. "10m", "8h", "7d".')] = "1h",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the token alone.")] = False,
     state: StateOption = None,
     as_json: JsonOption = False,
@@ -177,18 +251,18 @@ def create(
 
     Example: `casita token create --scope gateway --expires 10m --quiet`
     """
-    body = {"scopes": scope or ["gateway"], "expires_in": _seconds(expires), "note": note}
+    names = _names(scope) or ["gateway"]
+    body = {"scopes": names, "expires_in": _seconds(expires), "note": note}
     with connection(state).http() as http:
         made = checked(http.post(f"{LOGIN_PREFIX}/tokens", json=body))
     if as_json:
         typer.echo(json.dumps(made, indent=2))
-    elif quiet:
-        typer.echo(made["token"])
-    else:
-        typer.echo(made["token"])
+        return
+    typer.echo(made["token"])
+    if not quiet:
         typer.echo(
-            f"for {', '.join(made['scopes'])}, until {made['expires_at']}; it is shown only now. "
-            f"`casita token revoke {made['id']}` ends it.",
+            f"For {', '.join(made['scopes'])}, until {_short(made['expires_at'])} UTC; it is shown "
+            f"only now. `casita token revoke {made['id']}` ends it.",
             err=True,
         )
 
@@ -204,18 +278,17 @@ def list_tokens(state: StateOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
+    if not found:
+        typer.echo("no tokens; `casita token create` makes one")
+        return
     table = Table(box=None, pad_edge=False)
-    for column in ("id", "scopes", "expires", "last used", "note"):
-        table.add_column(column)
+    for column in ("id", "scopes", "expires (UTC)", "last used", "note"):
+        table.add_column(column, overflow="fold")
     for one in found:
-        table.add_row(
-            one["id"],
-            ", ".join(one["scopes"]),
-            _short(one["expires_at"]),
-            _short(one["last_used"]),
-            one["note"],
-        )
-    Console().print(table if found else "no tokens")
+        expires, used = _short(one["expires_at"]), _short(one["last_used"])
+        # A note is somebody's text, no markup.
+        table.add_row(one["id"], ", ".join(one["scopes"]), expires, used, Text(one["note"]))
+    Console().print(table)
 
 
 def _short(moment: str | None) -> str:
@@ -231,16 +304,23 @@ def revoke(
 
     Example: `casita token revoke a123`
     """
+    if not re.fullmatch(r"[a-z]\d+", identifier):
+        # Not sent, nor said: it may be a token.
+        raise CasitaError("this is no token's id", hint="`casita token list` shows ids, e.g. a12")
     with connection(state).http() as http:
         checked(http.delete(f"{LOGIN_PREFIX}/tokens/{identifier}"))
     typer.echo(f"{identifier} is revoked")
 
 
 @app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    context_settings={
+        "allow_extra_args": True,
+        "allow_interspersed_args": False,
+        "ignore_unknown_options": True,
+    },
 )
 def run(
-    command: Annotated[list[str], typer.Argument(help="After `--`: what to run.")],
+    command: Annotated[list[str], typer.Argument(help="What to run, and its arguments.")],
     state: StateOption = None,
 ) -> None:
     """Run a local command connected to the facility: `dask_gateway.Gateway()` just works in it.
@@ -253,7 +333,11 @@ def run(
     found = connection(state)
     found.http().close()  # says so now if the token has expired
     environment = {**os.environ, **environment_of(found)}
-    sys.exit(_passed_through([program, *command[1:]], environment))
+    try:
+        # In our place: signals, Ctrl-C and the exit status are all its own.
+        os.execve(program, command, environment)
+    except OSError as error:
+        raise CasitaError(f"{program} can't be run: {error.strerror}") from error
 
 
 def environment_of(found: Connection) -> Mapping[str, str]:
@@ -272,14 +356,3 @@ def environment_of(found: Connection) -> Mapping[str, str]:
             key: value for one in load_backends().values() for key, value in one.environment.items()
         },
     }
-
-
-def _passed_through(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run a command in the foreground; Ctrl-C is its own business."""
-    child = subprocess.Popen(command, env=dict(environment))
-    while True:
-        try:
-            status = child.wait()
-            return 128 - status if status < 0 else status
-        except KeyboardInterrupt:
-            continue
