@@ -95,7 +95,7 @@ def make(environment: str) -> dict[str, float]:
         run([*uv, "pip", "install", "--python", python, "--require-hashes", "-r", str(lock)])
     with timed(seconds, "casita"):
         build = str(lock.with_name("build.txt"))
-        options = ["--no-deps", "--reinstall-package", "casita", "--build-constraints", build]
+        options = ["--no-deps", "--reinstall-package", "casita", "--build-constraint", build]
         run([*uv, "pip", "install", "--python", python, *options, "--editable", str(ROOT)])
     STAMP.write_text(json.dumps({environment: wanted}))
     UNFINISHED.unlink()
@@ -162,7 +162,7 @@ def run(command: list[str]) -> None:
             print(f"  {line.rstrip()}", flush=True)
     if child.wait():
         raise SetupError(
-            f"`{' '.join(command[1:3])}` failed, as said above\n"
+            f"`uv {command[1]}` failed, as said above\n"
             "hint: it needs a route to a package index (settings of pip and uv are respected); "
             "the next run starts over from the package cache"
         )

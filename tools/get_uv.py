@@ -102,7 +102,7 @@ def fresh_pip(folder: Path) -> list[str]:
 def debian_pip(folder: Path) -> list[str]:
     """Return the command of the pip in Debian's package, which runs from its wheel."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise SetupError("not a Debian")
+        raise SetupError("no apt-get and dpkg-deb here")
     package = folder / "deb"
     package.mkdir()
     try:

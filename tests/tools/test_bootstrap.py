@@ -106,5 +106,5 @@ def test_a_package_with_another_hash_is_refused(checkout, lock):
     done = checkout.bootstrap()
     assert done.returncode == 1
     assert "Hash mismatch" in done.stdout
-    assert done.stderr.startswith("error: `pip install` failed, as said above\nhint: ")
+    assert done.stderr.startswith("error: `uv pip` failed, as said above\nhint: ")
     assert not (checkout.folder / ".venv" / "casita-environment.json").exists()
