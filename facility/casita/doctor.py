@@ -12,16 +12,19 @@ import stat
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
 from casita import supervisor, sweep
+from casita.accounts import account
 from casita.backend import Finding
 from casita.config.units import format_size
-from casita.files import tail
+from casita.errors import LoginError
+from casita.files import closed_to_others, tail
 from casita.processes import BIN
-from casita.runtime import SPACE_NEEDED
-from casita.site import Site
+from casita.runtime import PYTHON, SPACE_NEEDED
+from casita.site import Site, first_open_port
 from casita.status import status
 
 LOW_SPACE = 5 * 2**30
@@ -33,7 +36,7 @@ Check = Callable[[Site], Iterable[Finding]]
 def examine(site: Site) -> list[Finding]:
     """Return the findings of every check, ours and the backends', worst first."""
     found: list[Finding] = []
-    for check in (_python, _programs, _space, _privacy, _listening, _profile, _running, _leftovers):
+    for check in CHECKS:
         found += _safely(check.__name__.strip("_"), check, site)
     for backend in site.backends.values():
 
@@ -56,19 +59,27 @@ def _safely(subject: str, check: Check, site: Site) -> list[Finding]:
 def _python(site: Site) -> Iterable[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("ok", "Python", f"{version} in {sys.prefix}")
-    if site.config.multiuser and (closed := _closed_to_others(Path(sys.prefix))):
+    if site.config.multiuser and (closed := closed_to_others(*PYTHON)):
         yield Finding(
             "error",
             "Python for other users",
             f"{closed} can't be entered by other users, so their servers can't start",
             "install casita below a folder that everybody may enter, e.g. /opt/casita",
         )
+    if site.config.multiuser and (open_to := _not_only_roots(Path(sys.prefix))):
+        yield Finding(
+            "error",
+            "Python of root's processes",
+            f"somebody else than root can change {open_to}, and so become root",
+            f"chown -R root {open_to}; chmod -R go-w {open_to}",
+        )
 
 
-def _closed_to_others(path: Path) -> Path | None:
-    interpreter = Path(sys.executable).resolve()
-    for folder in [*path.resolve().parents, path.resolve(), *interpreter.parents]:
-        if not folder.stat().st_mode & stat.S_IXOTH:
+def _not_only_roots(path: Path) -> Path | None:
+    for folder in (path, path / "bin", *path.parents):
+        about = folder.stat()
+        shared = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not about.st_mode & stat.S_ISVTX
+        if about.st_uid != 0 or shared:
             return folder
     return None
 
@@ -138,6 +149,29 @@ def _profile(site: Site) -> Iterable[Finding]:
         yield Finding("error", "PAM", "/etc/pam.d/login is missing", "apt-get install login")
 
 
+def _people(site: Site) -> Iterable[Finding]:
+    if not site.config.multiuser:
+        return
+    login, first = site.config.login, first_open_port()
+    for name in (login.admin, *login.users):
+        try:
+            account(name)
+        except LoginError as error:
+            level: Literal["warning", "ok"] = "ok" if login.create_users else "warning"
+            yield Finding(level, f"account {name}", error.message, error.hint)
+    for name in ("public", "traffic", "hub"):
+        if site.ports[name] >= first:
+            yield Finding(
+                "warning",
+                f"port {site.ports[name]} ({name})",
+                "any user of this machine may take it while the facility is down, and what is "
+                "sent there",
+                f"take one below {first}: 443 for facility.port, another for gateway.port"
+                if first > 1
+                else "sysctl net.ipv4.ip_unprivileged_port_start=1024",
+            )
+
+
 def _running(site: Site) -> Iterable[Finding]:
     if supervisor.daemon(site) is None:
         yield Finding("warning", "facility", f"down: {site.state}", "`casita up`")
@@ -175,3 +209,16 @@ def _memory(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.Error:
         return 0
+
+
+CHECKS: tuple[Check, ...] = (
+    _python,
+    _programs,
+    _space,
+    _privacy,
+    _listening,
+    _profile,
+    _people,
+    _running,
+    _leftovers,
+)

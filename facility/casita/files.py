@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,41 @@ def private_directory(path: Path, mode: int = 0o700) -> Path:
             hint="choose another with --state DIR",
         ) from error
     return path
+
+
+def own_directory(path: Path, mode: int = 0o700) -> Path:
+    """Make ``path``, with exactly ``mode``, where others may have put a folder or a link first.
+
+    Raises
+    ------
+    StateError
+        It can't be made, or it is somebody else's.
+    """
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.fstat(handle).st_uid != os.getuid():
+                raise PermissionError(errno.EPERM, "it belongs to somebody else")
+            os.fchmod(handle, mode)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise StateError(
+            f"{path}: can't be used as a folder: {error.strerror}",
+            hint="remove it, or choose another state directory with --state DIR",
+        ) from error
+    return path
+
+
+def closed_to_others(*paths: Path) -> Path | None:
+    """Return the first folder on the way to ``paths``, or of them, that others can't enter."""
+    for path in paths:
+        real = path.resolve()
+        for folder in (*reversed(real.parents), real):
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                return folder
+    return None
 
 
 def write_atomic(path: Path, content: str | bytes, mode: int = 0o600) -> None:

@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,10 +26,12 @@ from casita.backend import Process
 from casita.config import FacilityConfig
 from casita.config.units import format_size
 from casita.errors import CasitaError, ProcessError, StateError
-from casita.files import private_directory, tail, write_atomic
+from casita.files import closed_to_others, own_directory, tail, write_atomic
 from casita.processes import generated_files, processes, rules_file
 from casita.site import Site, open_site, prepare
 
+PYTHON = (Path(sys.prefix), Path(sys.executable))
+"""What users' processes need to enter, besides their own folders."""
 SPACE_NEEDED = 200 * 2**20
 """Bytes that must be free before a facility starts."""
 
@@ -75,6 +78,7 @@ def up(
                 hint="`casita status` looks at it, `casita down` stops it",
             )
         _check_space(site)
+        _check_open_to_users(site)
         cleaned, adopted = _clear_leftovers(site, report)
         site = _check_ports(site, report)
         _write_files(site)
@@ -112,7 +116,7 @@ def check_profile(config: FacilityConfig, *, allow_root: bool) -> None:
 
 
 def down(state: Path, report: Report = print) -> int:
-    """Stop everything: the services, users' servers and kernels, clusters.
+    """Stop everything: the services, users' servers and kernels, clusters and their folders.
 
     Returns
     -------
@@ -133,6 +137,8 @@ def down(state: Path, report: Report = print) -> int:
     if users:
         report(f"stopping {len(users)} processes of users' servers and clusters")
     sweep.end([one.process for one in left])
+    for folder in (site.clusters, site.runtime):
+        shutil.rmtree(folder, ignore_errors=True)
     return len(users)
 
 
@@ -180,6 +186,24 @@ def _check_space(site: Site) -> None:
         raise StateError(
             f"{site.state}: only {format_size(free)} free, {format_size(SPACE_NEEDED)} needed",
             hint="free some space or choose another disk with --state DIR",
+        )
+
+
+def _check_open_to_users(site: Site) -> None:
+    if not site.config.multiuser:
+        return
+    if closed := closed_to_others(*PYTHON):
+        raise StateError(
+            f"users of the multiuser profile can't run this Python ({sys.prefix}): "
+            f"{closed} is closed to them",
+            hint="install casita below a folder that everybody may enter, e.g. /opt/casita",
+        )
+    if closed := closed_to_others(site.clusters.parent):
+        raise StateError(
+            f"users can't reach their clusters' folders in {site.clusters}: "
+            f"{closed} is closed to them",
+            hint="choose a state directory in a folder that everybody may enter: "
+            "--state /var/lib/casita",
         )
 
 
@@ -239,8 +263,10 @@ def _write_files(site: Site) -> None:
     for name, content in generated_files(site).items():
         write_atomic(site.etc / name, content)
     rules_file(site).touch(mode=0o600)
-    # Users walk through this folder to their own clusters, but can't list it.
-    private_directory(site.clusters, 0o711 if site.config.multiuser else 0o700)
+    # Users walk through these folders to their own, but can't list them.
+    own_directory(site.clusters, 0o711 if site.config.multiuser else 0o700)
+    if site.config.multiuser:
+        own_directory(site.runtime, 0o711)
 
 
 # ---- readiness

@@ -19,6 +19,7 @@ State directory (0700; files with secrets 0600)::
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import socket
 import sys
@@ -36,7 +37,7 @@ from casita import config as configuration
 from casita.backend import Backend, Place, load_backends
 from casita.config import FacilityConfig
 from casita.errors import StateError
-from casita.files import private_directory, read_json, write_atomic, write_json
+from casita.files import own_directory, private_directory, read_json, write_atomic, write_json
 
 PORTS = (
     "public",  # the URL people use (traefik)
@@ -129,6 +130,16 @@ class Site:
         return self.state / "clusters"
 
     @property
+    def runtime(self) -> Path:
+        """Sockets: a folder for each uid (multiuser profile), the supervisor's if need be.
+
+        Named by this facility, and where nobody but root can put something before us.
+        """
+        if os.getuid() == 0:
+            return Path("/run") / f"casita-{self.instance}"
+        return Path(tempfile.gettempdir()) / f"casita-{os.getuid()}-{self.instance}"
+
+    @property
     def instance(self) -> str:
         """Identifies this facility's processes; the value of ``CASITA_INSTANCE``."""
         return sha256(str(self.state).encode()).hexdigest()[:16]
@@ -139,8 +150,8 @@ class Site:
         path = self.state / "run" / "supervisor.sock"
         if len(os.fsencode(path)) < 100:
             return path
-        folder = Path(tempfile.gettempdir()) / f"casita-{os.getuid()}-{self.instance}"
-        return private_directory(folder) / "supervisor.sock"
+        mode = 0o711 if self.config.multiuser else 0o700
+        return own_directory(self.runtime, mode) / "supervisor.sock"
 
     def place(self, backend: Backend) -> Place:
         """Return what one backend may know."""
@@ -205,7 +216,14 @@ def prepare(config: FacilityConfig, state: Path, *, forget_ports: Iterable[str] 
     fixed = {"public": config.facility.port, "traffic": config.gateway.port}
     stored = read_json(state / "site.json", {}).get("ports", {})
     kept = {name: port for name, port in stored.items() if name not in set(forget_ports)}
-    ports = choose_ports(wanted, {name: port for name, port in fixed.items() if port}, kept)
+    # A user of the machine could take a free port of a service that is down for a moment, and the
+    # passwords and tokens meant for it; ports below 1024 are root's.
+    ports = choose_ports(
+        wanted,
+        {name: port for name, port in fixed.items() if port},
+        kept,
+        reserved=config.multiuser,
+    )
     site = Site(config=config, state=state, ports=ports, backends=backends)
     write_json(state / "site.json", {"ports": ports, "url": site.url})
     write_atomic(
@@ -238,15 +256,25 @@ def open_site(state: Path) -> Site:
 
 
 def choose_ports(
-    wanted: Iterable[str], fixed: Mapping[str, int], kept: Mapping[str, int]
+    wanted: Iterable[str],
+    fixed: Mapping[str, int],
+    kept: Mapping[str, int],
+    *,
+    reserved: bool = False,
 ) -> dict[str, int]:
-    """Return a port per name: the fixed one, else the one of last time, else a free one."""
+    """Return a port per name: the fixed one, else the one of last time, else a free one.
+
+    Parameters
+    ----------
+    reserved
+        Choose ports that only root can take, if this machine has any.
+    """
     wanted = list(wanted)
     ports = {name: fixed.get(name) or kept.get(name) or 0 for name in wanted}
     missing = [name for name in wanted if not ports[name]]
     taken = set(ports.values())
     while missing:
-        for name, port in zip(missing, free_ports(len(missing)), strict=True):
+        for name, port in zip(missing, free_ports(len(missing), reserved=reserved), strict=True):
             if port not in taken:
                 ports[name] = port
                 taken.add(port)
@@ -254,16 +282,45 @@ def choose_ports(
     return ports
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, *, reserved: bool = False) -> list[int]:
     """Return ``count`` different TCP ports on which nobody listens now."""
-    held = [socket.socket() for _ in range(count)]
+    candidates = reserved_ports() if reserved else []
+    held: list[socket.socket] = []
     try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
+        while len(held) < count:
+            one = socket.socket()
+            try:
+                one.bind(("127.0.0.1", candidates.pop() if candidates else 0))
+            except OSError:
+                one.close()
+            else:
+                held.append(one)
         return [one.getsockname()[1] for one in held]
     finally:
         for one in held:
             one.close()
+
+
+def reserved_ports() -> list[int]:
+    """Return ports that only root can take and that no known service has, in random order."""
+    ports = [port for port in range(600, first_open_port()) if not _service(port)]
+    random.shuffle(ports)
+    return ports
+
+
+def first_open_port() -> int:
+    """Return the first port that any user of this machine may take."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    except (OSError, ValueError):
+        return 1024
+
+
+def _service(port: int) -> str:
+    try:
+        return socket.getservbyport(port, "tcp")
+    except OSError:
+        return ""
 
 
 def _check_owner(state: Path) -> None:

@@ -157,8 +157,9 @@ def daemon(site: Site) -> psutil.Process | None:
     try:
         pid = int((site.state / "run" / "supervisord.pid").read_text())
         process = psutil.Process(pid)
-        # A pid alone proves nothing after a reboot: ask whether it is ours.
-        if process.environ().get("CASITA_INSTANCE") == site.instance:
+        # A pid alone proves nothing after a reboot, nor do words that any user can repeat.
+        mine = process.uids().real == os.getuid()
+        if mine and process.environ().get("CASITA_INSTANCE") == site.instance:
             return process
     except (OSError, ValueError, psutil.Error):
         pass

@@ -38,6 +38,7 @@ def casita(
     timeout: float = 300,
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
+    python: str = sys.executable,
 ) -> Finished:
     """Run the command line as a person does, with none of this process's facility variables.
 
@@ -49,7 +50,7 @@ def casita(
     hidden = ("CASITA", "JUPYTERHUB", "DASK_")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
     done = subprocess.run(
-        [sys.executable, "-m", "casita", *map(str, words)],
+        [python, "-m", "casita", *map(str, words)],
         input=stdin,
         stdin=None if stdin is not None else subprocess.DEVNULL,
         capture_output=True,
@@ -84,6 +85,8 @@ class Facility:
     """A running facility, as its operator sees it."""
 
     state: Path
+    python: str = sys.executable
+    """With which it is run."""
 
     @property
     def site(self) -> Site:
@@ -97,7 +100,7 @@ class Facility:
 
     def casita(self, *words: object, **more: Any) -> Finished:
         """Run a command for this facility."""
-        return casita(*words, "--state", self.state, **more)
+        return casita(*words, "--state", self.state, python=self.python, **more)
 
     def status(self) -> dict[str, Any]:
         """Return ``casita status --json``."""
@@ -120,7 +123,7 @@ class Facility:
         return [(b.service, b.process.cmdline()) for b in sweep.belongings(self.site.instance)]
 
 
-def start_facility(state: Path, *options: object) -> Facility:
+def start_facility(state: Path, *options: object, python: str = sys.executable) -> Facility:
     """Bring a facility up.
 
     Raises
@@ -128,7 +131,7 @@ def start_facility(state: Path, *options: object) -> Facility:
     AssertionError
         It did not start; holds what was printed and the end of every log.
     """
-    facility = Facility(state)
+    facility = Facility(state, python)
     done = facility.casita("up", "--detach", *ROOT, *options, check=False)
     if done.returncode:
         logs = facility.logs() if (state / "site.json").exists() else ""

@@ -5,9 +5,9 @@ Upstream's local backend, put right:
 - It chowns every *character* of the certificates' paths, ``/`` first
   (dask_gateway_server/backends/local.py, ``paths.extend(path)``).
 - As root it opens log files inside a folder that is already the user's: a link placed there would
-  make root write wherever the user likes.  Here a process opens its own log after it has become
-  the user.
-- It signals one pid, so children outlive their parent; here the whole process group goes.
+  make root write wherever the user likes.  Here a process opens its own log, as the user.
+- It signals one pid, so children outlive their parent; here the whole process group goes, if it
+  still is this cluster's: after a reboot the pid may be anybody's.
 - Logs of a cluster that failed are deleted before anybody can read them.
 """
 
@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
 import os
-import pwd
-import resource
+import shutil
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,8 @@ from dask_gateway_server.backends.db_base import Cluster, JobStatus, Worker
 from dask_gateway_server.backends.local import LocalBackend
 from traitlets import Integer, Unicode
 
+from casita.accounts import account
+from casita.errors import LoginError
 from casita.gateway import logs
 from casita.gateway.limits import (
     Limits,
@@ -46,6 +46,12 @@ from casita.gateway.routes import routes
 
 STOP_SECONDS = 5.0
 """Seconds between SIGINT, SIGTERM and SIGKILL."""
+LOG = 'exec >>"$0" 2>&1; exec "$@"'
+"""What a shell does before it becomes a scheduler or worker, whose log is ``$0``.
+
+The gateway would wait for a program that opens files between fork and exec, and these lie in a
+folder of the user's, who could have put something there that never opens.
+"""
 SPARE_MEMORY = 2**30
 """Bytes a worker's process may hold beyond its memory limit before the kernel refuses more."""
 
@@ -134,6 +140,8 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
             **super().get_env(cluster),
             "CASITA_INSTANCE": self.instance,
             "HOME": self.home(cluster.username),
+            # Not a folder in /tmp that anybody may have made first, with pickles in it.
+            "DASK_TEMPORARY_DIRECTORY": cluster.state["workdir"],
             # Numerical libraries take all cores of the machine otherwise.
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), cores),
             # Upstream's nanny starts a second interpreter, which imports everything again.
@@ -154,74 +162,106 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
     def set_file_permissions(self, paths: list[str], username: str) -> None:
         """Leave the files to the gateway's own uid, which is the user's."""
 
-    def make_preexec_fn(self, cluster: Cluster) -> Callable[[], None]:
-        """Return what a new process does before it runs: nothing here."""
-        return lambda: None
+    def identity(self, cluster: Cluster) -> dict[str, Any]:
+        """Return under whose uid a process starts, as :class:`subprocess.Popen` takes it."""
+        return {}
+
+    def setup_working_directory(self, cluster: Cluster) -> str:
+        """Make a cluster's folder, anew if the gateway ended while it was made before."""
+        folder = Path(self.clusters_directory) / cluster.name
+        if folder.exists():
+            self._kill_leftovers(cluster)
+            shutil.rmtree(folder, ignore_errors=True)
+        return str(super().setup_working_directory(cluster))
 
     async def start_process(
         self, cluster: Cluster, cmd: list[str], env: dict[str, str], name: str
     ) -> int:
         """Start a process in a session of its own; returns its pid, which is its group's, too."""
-        become_user = self.make_preexec_fn(cluster)
         workdir = cluster.state["workdir"]
-        log = Path(self.get_logs_directory(workdir)) / f"{name}.log"
-
-        def preexec() -> None:
-            become_user()
-            os.chdir(workdir)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            handle = os.open(log, flags, 0o600)
-            os.dup2(handle, 1)
-            os.dup2(handle, 2)
-
+        log = str(Path(self.get_logs_directory(workdir)) / f"{name}.log")
         process = await asyncio.create_subprocess_exec(
-            *cmd,
-            preexec_fn=preexec,
+            *("/bin/sh", "-c", LOG, log, *cmd),
             start_new_session=True,
+            cwd=workdir,
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
+            umask=0o077,
+            **self.identity(cluster),
         )
+        self._exits.pop(process.pid, None)
         self.task_pool.spawn(self._note_exit(process))
         return process.pid
 
     async def _note_exit(self, process: asyncio.subprocess.Process) -> None:
         self._exits[process.pid] = await process.wait()
 
-    async def stop_process(self, pid: int) -> None:
-        """Stop a process and everything it started: SIGINT, SIGTERM, SIGKILL."""
-        if not self._is_ours(pid):
+    async def do_setup(self) -> None:
+        """Give up at once what ended while the gateway was away."""
+        await super().do_setup()
+        for cluster in self.db.active_clusters():
+            if cluster.status >= JobStatus.SUBMITTED and not self._check_status(cluster):
+                self.log.info("Cluster %s ended while the gateway was away", cluster.name)
+                await self.stop_cluster(cluster.name, failed=True)
+
+    def _check_status(self, o: Cluster | Worker) -> bool:
+        cluster = o.cluster if isinstance(o, Worker) else o
+        return bool(self._ours(o.state.get("pid"), cluster))
+
+    async def do_stop_worker(self, worker: Worker) -> None:
+        """Stop a worker and everything it started."""
+        await self.stop_group(worker.state.get("pid"), worker.cluster)
+
+    async def stop_group(self, leader: int | None, cluster: Cluster) -> None:
+        """Stop a process group of a cluster: SIGINT, SIGTERM, SIGKILL."""
+        if not self._ours(leader, cluster):
             return
+        assert leader is not None
         for one in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, one)
-            if await _group_gone(pid, STOP_SECONDS):
+                os.killpg(leader, one)
+            if await _group_gone(leader, STOP_SECONDS):
                 return
-        self.log.warning("process group %d does not end", pid)
+        self.log.warning("process group %d does not end", leader)
 
-    def _is_ours(self, pid: int) -> bool:
-        """Whether a pid from the database is still a process that we started.
+    def _ours(self, leader: int | None, cluster: Cluster) -> list[psutil.Process]:
+        """Return the processes of group ``leader`` that this cluster has started.
 
-        After a reboot it may be anybody's; a leader that ended may have left its group behind.
+        After a reboot the pid may be anybody's; a leader that ended may have left its group behind.
         """
-        members = _group(pid)
-        return any(_instance_of(one) == self.instance for one in members)
+        return [one for one in _group(leader) if self._belongs(one, cluster)] if leader else []
+
+    def _belongs(self, process: psutil.Process, cluster: Cluster) -> bool:
+        expected = {"CASITA_INSTANCE": self.instance, "DASK_GATEWAY_CLUSTER_NAME": cluster.name}
+        with contextlib.suppress(psutil.Error, OSError):
+            return expected.items() <= process.environ().items()
+        return False
+
+    def _kill_leftovers(self, cluster: Cluster) -> None:
+        """End what left its process group, or whose pid was not noted as the gateway ended."""
+        for process in psutil.process_iter():
+            if self._belongs(process, cluster):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
 
     # ---- failures leave their logs
 
     async def do_stop_cluster(self, cluster: Cluster) -> None:
         """Stop the scheduler; keep logs and reason if the cluster failed."""
-        workdir = cluster.state.get("workdir")
-        if cluster.target == JobStatus.FAILED and workdir:
-            text = logs.read(
-                Path(self.get_logs_directory(workdir)), 400, self.uid(cluster.username)
-            )
-            logs.keep(text, self._reason(cluster), Path(self.failed_directory) / cluster.name)
-        await super().do_stop_cluster(cluster)
+        if cluster.target == JobStatus.FAILED:
+            text, reason = self._live_logs(cluster, 400), self._reason(cluster)
+            logs.keep(text, reason, Path(self.failed_directory) / cluster.name)
+        await self.stop_group(cluster.state.get("pid"), cluster)
+        self._kill_leftovers(cluster)
+        folder = str(Path(self.clusters_directory) / cluster.name)
+        await asyncio.to_thread(self.cleanup_working_directory, folder)
 
     def _reason(self, cluster: Cluster) -> str:
         pid = cluster.state.get("pid")
         if pid in self._exits:
             return f"the scheduler ended with status {self._exits[pid]}"
+        if pid and not self._ours(pid, cluster):
+            return "the scheduler ended while the gateway was away"
         if cluster.worker_start_failure_count >= self.worker_start_failure_limit:
             return f"{cluster.worker_start_failure_count} workers in a row failed to start"
         if cluster.last_heartbeat is None:
@@ -233,67 +273,73 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
         kept = Path(self.failed_directory) / cluster.name
         if kept.is_dir():
             return logs.read(kept, lines), logs.reason(kept)
-        live = Path(self.clusters_directory) / cluster.name / "logs"
-        return logs.read(live, lines, self.uid(cluster.username)), ""
+        return self._live_logs(cluster, lines), ""
 
-    def uid(self, username: str) -> int:
-        """Return the uid under which a user's clusters run."""
-        return os.getuid()
+    def _live_logs(self, cluster: Any, lines: int) -> dict[str, str]:
+        folder = Path(self.clusters_directory) / cluster.name
+        try:
+            owner = folder.lstat().st_uid  # whom the folder was given to
+        except OSError:
+            return {}
+        return logs.read(folder / "logs", lines, owner)
 
 
 class UserBackend(EmbeddedBackend):
     """Clusters of several people, each under its user's uid.  Needs root.
 
-    Memory of a worker is watched by dask's nanny; the kernel's RLIMIT_DATA stands behind it.
+    Memory is watched by dask's nanny; the kernel's RLIMIT_DATA stands behind it, for each process.
     Cores are the CPUs to which a worker is bound, those with the fewest workers so far.
     """
 
-    def uid(self, username: str) -> int:
-        """Return the uid of the user's system account."""
-        return pwd.getpwnam(username).pw_uid
+    async def start_cluster(self, user: Any, cluster_options: dict[str, Any]) -> str:
+        """Create a cluster.
+
+        Raises
+        ------
+        PublicException
+            The user has no account here, is root, or has as many clusters as they may have.
+        """
+        try:
+            account(user.name)
+        except LoginError as error:
+            raise PublicException(str(error)) from None
+        return await super().start_cluster(user, cluster_options)
 
     def home(self, username: str) -> str:
         """Return the home folder of the user's system account."""
-        return pwd.getpwnam(username).pw_dir
+        return account(username).home
 
     def set_file_permissions(self, paths: list[str], username: str) -> None:
         """Give a cluster's folder to its user: content first, so nothing can be swapped."""
-        user = pwd.getpwnam(username)
+        user = account(username)
         for root, _, files in os.walk(paths[0], topdown=False):
             for path in [*(Path(root, name) for name in files), Path(root)]:
-                os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+                os.chown(path, user.uid, user.gid, follow_symlinks=False)
 
-    def make_preexec_fn(self, cluster: Cluster) -> Callable[[], None]:
-        """Return a function that turns a new process into the user's."""
-        user = pwd.getpwnam(cluster.username)
-        groups = [user.pw_gid, *(g.gr_gid for g in grp.getgrall() if user.pw_name in g.gr_mem)]
+    def identity(self, cluster: Cluster) -> dict[str, Any]:
+        """Return the user's uid and groups."""
+        user = account(cluster.username)
+        return {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
 
-        def become_user() -> None:
-            os.setgroups(groups)
-            os.setgid(user.pw_gid)
-            os.setuid(user.pw_uid)
-            os.umask(0o077)
+    def get_scheduler_command(self, cluster: Cluster) -> list[str]:
+        """Return the command of a scheduler whose memory the kernel bounds."""
+        command = super().get_scheduler_command(cluster)
+        return [*_bounded(cluster.config.scheduler_memory), *command]
 
-        return become_user
-
-    async def start_process(
-        self, cluster: Cluster, cmd: list[str], env: dict[str, str], name: str
-    ) -> int:
-        """Start a process as the user; the kernel bounds its memory."""
-        pid = await super().start_process(cluster, cmd, env, name)
-        if name != "scheduler":
-            most = cluster.config.worker_memory + SPARE_MEMORY
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_DATA, (most, most))
-        return pid
+    def get_worker_command(
+        self, cluster: Cluster, worker_name: str, scheduler_address: str | None = None
+    ) -> list[str]:
+        """Return the command of a worker whose memory and CPUs the kernel bounds."""
+        command = super().get_worker_command(cluster, worker_name, scheduler_address)
+        cpus = ",".join(map(str, cluster.workers[worker_name].state["cpus"]))
+        return [*_bounded(cluster.config.worker_memory), "taskset", "--cpu-list", cpus, *command]
 
     async def do_start_worker(self, worker: Worker) -> AsyncIterator[dict[str, Any]]:
         """Start a worker bound to the CPUs that have the fewest workers."""
-        cpus = self._free_cpus(worker.cluster.config.worker_cores)
+        cpus = {"cpus": self._free_cpus(worker.cluster.config.worker_cores)}
+        yield cpus  # noted before anything is awaited: workers start at the same time
         async for state in super().do_start_worker(worker):
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(state["pid"], cpus)
-            yield {**state, "cpus": cpus}
+            yield {**state, **cpus}
 
     def _free_cpus(self, cores: int) -> list[int]:
         load = Counter(dict.fromkeys(sorted(os.sched_getaffinity(0)), 0))
@@ -303,6 +349,11 @@ class UserBackend(EmbeddedBackend):
         return [cpu for cpu, _ in sorted(load.items(), key=lambda one: one[1])[:cores]]
 
 
+def _bounded(memory: int) -> list[str]:
+    """Return what goes before a command so that its processes can't hold much more memory."""
+    return ["prlimit", f"--data={memory + SPARE_MEMORY}"]
+
+
 def _group(leader: int) -> list[psutil.Process]:
     members = []
     for process in psutil.process_iter():
@@ -310,13 +361,6 @@ def _group(leader: int) -> list[psutil.Process]:
             if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
                 members.append(process)
     return members
-
-
-def _instance_of(process: psutil.Process) -> str:
-    try:
-        return str(process.environ().get("CASITA_INSTANCE", ""))
-    except (psutil.Error, OSError):
-        return ""
 
 
 async def _group_gone(leader: int, patience: float) -> bool:

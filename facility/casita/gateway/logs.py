@@ -15,6 +15,8 @@ from pathlib import Path
 
 LIMIT = 256 * 1024
 """Bytes read from the end of one log."""
+FILES = 200
+"""Logs read of one cluster; its user can make any number."""
 KEPT = 50
 """Failed clusters whose logs are kept."""
 
@@ -32,9 +34,9 @@ def read(folder: Path, lines: int, owner: int | None = None) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         with _opened(folder) as directory:
-            for name in sorted(os.listdir(directory)):  # noqa: PTH208 (of an open folder)
-                if name.endswith(".log"):
-                    found[name.removesuffix(".log")] = _tail(directory, name, lines, owner)
+            names = sorted(os.listdir(directory))  # noqa: PTH208 (of an open folder)
+            for name in [one for one in names if one.endswith(".log")][:FILES]:
+                found[name.removesuffix(".log")] = _tail(directory, name, lines, owner)
     except OSError:
         return found
     return found

@@ -14,6 +14,8 @@ from casita.hub import once, pages
 from casita.processes import rules_file
 from casita.site import GATEWAY_PREFIX, Site
 
+USER_NAME = r"^[a-z_][a-z0-9_.-]{0,31}$"
+ADD_USER = ["useradd", "--create-home", "--shell", "/bin/bash", "-K", "HOME_MODE=0700"]
 CULLER_SCOPES = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
 
 
@@ -103,8 +105,7 @@ def _tokens(site: Site, c: Any) -> None:
 
 
 def _servers(site: Site, c: Any) -> None:
-    prefix = Path(sys.prefix)
-    c.Spawner.cmd = [str(prefix / "bin" / "jupyterhub-singleuser")]
+    c.Spawner.cmd = [str(Path(sys.prefix) / "bin" / "jupyterhub-singleuser")]
     c.Spawner.default_url = "/lab"
     c.Spawner.notebook_dir = "~"
     c.Spawner.start_timeout = site.config.servers.start_timeout
@@ -126,6 +127,8 @@ def user_environment(site: Site) -> dict[str, str]:
         "DASK_GATEWAY__PROXY_ADDRESS": site.gateway_traffic,
         "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
     }
+    if not site.config.multiuser:
+        environment["CASITA_DATA"] = str(site.data)
     for backend in site.backends.values():
         environment |= backend.environment
         environment |= backend.user_environment(site.settings(backend), site.place(backend))
@@ -154,18 +157,31 @@ def _one_person(site: Site, c: Any) -> None:
 
 
 def _several_people(site: Site, c: Any) -> None:
+    from casita.hub.spawner import START
+
     login_table = site.config.login
-    c.JupyterHub.authenticator_class = "pam"
+    c.JupyterHub.authenticator_class = "casita.hub.accounts.AccountAuthenticator"
     c.Authenticator.admin_users = {login_table.admin}
-    c.Authenticator.blocked_users = {"root"}
-    if login_table.users:
-        c.Authenticator.allowed_users = {login_table.admin, *login_table.users}
-    else:
-        c.Authenticator.allow_all = True  # every account that PAM accepts
+    # Empty: every person with an account, see AccountAuthenticator.refusal.
+    listed = {login_table.admin, *login_table.users} if login_table.users else set()
+    c.Authenticator.allowed_users = listed
+    c.Authenticator.allow_existing_users = False
+    c.Authenticator.username_pattern = USER_NAME
+    # Who may no longer come in loses tokens, too.
+    c.Authenticator.auth_refresh_strict = True
+    c.Authenticator.auth_refresh_age = 60
     c.LocalAuthenticator.create_system_users = login_table.create_users
+    c.LocalAuthenticator.add_user_cmd = ADD_USER
+    c.AccountAuthenticator.created_file = str(site.state / "hub" / "created_users.json")
     # Sessions opened by root for the hub would be closed with the wrong process.
     c.PAMAuthenticator.open_sessions = False
-    c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
+    c.JupyterHub.spawner_class = "casita.hub.spawner.AccountSpawner"
+    c.AccountSpawner.runtime_directory = str(site.runtime)
+    c.AccountSpawner.instance = site.instance
+    c.Spawner.cmd = ["/bin/sh", "-c", START, "casita-server", *c.Spawner.cmd]
+    c.Spawner.args = ["--KernelManager.transport=ipc"]
+    # A server that ended is noticed before another user could take its port.
+    c.Spawner.poll_interval = 5
 
 
 def missing_programs() -> list[str]:

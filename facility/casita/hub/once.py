@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlencode
 
 from casita.errors import StateError
 from casita.files import read_json, write_json
@@ -29,8 +30,13 @@ def codes_file(site: Site) -> Path:
     return site.state / "hub" / "once.json"
 
 
-def new_login_link(site: Site) -> str:
+def new_login_link(site: Site, following: str = "") -> str:
     """Return a link that logs its first visitor in as the administrator.
+
+    Parameters
+    ----------
+    following
+        Path to go on to; "" is the server.
 
     Raises
     ------
@@ -42,7 +48,8 @@ def new_login_link(site: Site) -> str:
             "login links exist in the embedded profile only",
             hint="in the multiuser profile everybody logs in with their account on this machine",
         )
-    return f"{site.url}/hub/once#{new_code(codes_file(site))}"
+    query = f"?{urlencode({'next': following})}" if following else ""
+    return f"{site.url}/hub/once{query}#{new_code(codes_file(site))}"
 
 
 def new_code(file: Path, lifetime: float = LIFETIME) -> str:
