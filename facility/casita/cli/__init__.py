@@ -12,7 +12,7 @@ import click
 import typer
 
 from casita.backend import load_backends
-from casita.cli import config, data, facility, login
+from casita.cli import config, data, demo, facility, login
 from casita.errors import CasitaError
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
 
 def build() -> typer.Typer:
     """Return the application with the commands of every installed backend."""
-    for part in (facility, login):
+    for part in (facility, login, demo):
         for command in part.app.registered_commands:
             app.registered_commands.append(command)
         for group in part.app.registered_groups:

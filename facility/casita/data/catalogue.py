@@ -36,6 +36,8 @@ class Sample:
     size: int
     """Bytes."""
     sha256: str
+    measured: bool = False
+    """Whether it is collision data rather than simulation."""
 
     @property
     def file(self) -> str:
@@ -51,31 +53,32 @@ class Sample:
 SAMPLES = (
     Sample(
         "nano_tt_v12",
-        "tt, Run 3 NanoAODv12",
+        "tt to lepton + jets, Run 3",
         200,
         980_772,
         "bc9afdac1e5e1bf820f79e4f8d4942c893ed2accfcb2e49bb63b69727b59af3b",
     ),
     Sample(
         "nano_tt_v15",
-        "tt, Run 3 NanoAODv15",
+        "tt to all jets, Run 3",
         200,
         2_876_917,
         "0ee769872082459bf2ccbef08b916c26b3070b64969812aea4d75a0cfa006256",
     ),
     Sample(
         "nano_dy",
-        "Drell-Yan, Run 2",
+        "Drell-Yan",
         40,
         352_599,
         "159b17b34b4d13ea4960d36fb9b01f2a505cc1a5a8de0fb3cfa185154543c81c",
     ),
     Sample(
         "nano_dimuon",
-        "dimuon data, 2018",
+        "dimuon data 2018",
         40,
         350_812,
         "eac7c0a973e054e890766ec4c61ca784d3d49e4f82ec0c8b9dfbe55c233297a9",
+        measured=True,
     ),
 )
 

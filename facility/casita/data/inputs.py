@@ -149,6 +149,6 @@ def _present(needed: Iterable[str], found: Iterable[str]) -> list[str]:
     return [name for name in found if name in wanted]
 
 
-def fileset(inputs: Iterable[Input], name: str, **metadata: Any) -> dict[str, Any]:
+def fileset_of(inputs: Iterable[Input], name: str, **metadata: Any) -> dict[str, Any]:
     """Return files as one dataset of a coffea fileset, ``{name: {"files", "metadata"}}``."""
     return {name: {"files": {one.path: TREE for one in inputs}, "metadata": metadata}}

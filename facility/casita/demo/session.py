@@ -29,6 +29,7 @@ class HubSession:
 
     def __init__(self, url: str, *, verify: bool | str = True) -> None:
         self.url = url
+        self.verify = verify
         self.user = ""
         self._http = httpx.Client(base_url=url, verify=verify, timeout=30, trust_env=False)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.markup import escape
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Steps:
 
     def note(self, line: str) -> None:
         """Print one line that belongs to the running step."""
-        self.console.print(f"           [dim]{line}[/]")
+        self.console.print(f"           [dim]{escape(line)}[/]", soft_wrap=True)
 
     @property
     def total(self) -> float:
