@@ -62,10 +62,11 @@ def _tail(directory: int, name: str, lines: int, owner: int | None) -> str:
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except OSError:
         return ""
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode) or (owner is not None and about.st_uid != owner):
+        os.close(handle)
+        return ""
     with os.fdopen(handle, "rb") as stream:
-        about = os.fstat(stream.fileno())
-        if not stat.S_ISREG(about.st_mode) or (owner is not None and about.st_uid != owner):
-            return ""
         stream.seek(max(0, about.st_size - LIMIT))
         text = stream.read(LIMIT).decode(errors="replace")
     return "\n".join(text.splitlines()[-lines:])
