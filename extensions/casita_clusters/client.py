@@ -6,11 +6,12 @@ of casita's gateway.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -51,10 +52,17 @@ class Clusters:
             There is none, or it is somebody else's.
         """
         query = {"wait": "1"} if wait else {}
-        answer = self._http.get(f"{self._api}/clusters/{name}", params=query)
+        return self._cluster(self._of(name, "GET", params=query))
+
+    def _of(self, name: str, method: str, what: str = "", **more: Any) -> Any:
+        """Ask about one cluster."""
+        path = f"{self._api}/clusters/{quote(name, safe='')}{what}"
+        answer = self._http.request(method, path, **more)
         if answer.status_code == 404:
-            raise CasitaError(f"you have no cluster {name!r}", hint="`casita clusters list`")
-        return self._cluster(checked(answer))
+            raise CasitaError(
+                f"you have no cluster {name!r}", hint="`casita clusters list` shows yours"
+            )
+        return checked(answer)
 
     def options(self) -> Sequence[Option]:
         """Return what can be chosen for a new cluster."""
@@ -99,8 +107,9 @@ class Clusters:
             if cluster.status == "running" and (not workers or (cluster.workers or 0) >= workers):
                 return cluster
             time.sleep(0.3)
+        missing = f"get {workers} workers" if workers else "start"
         raise ServiceError(
-            f"cluster {name} did not get {workers} workers within {patience:.0f} s",
+            f"cluster {name} did not {missing} within {patience:.0f} s",
             hint=f"`casita clusters logs {name}` may say why",
         )
 
@@ -119,17 +128,21 @@ class Clusters:
         return self._change(name, "adapt", body)
 
     def _change(self, name: str, what: str, body: dict[str, Any]) -> str:
-        answer = checked(self._http.post(f"{self._api}/clusters/{name}/{what}", json=body))
+        answer = self._of(name, "POST", f"/{what}", json=body)
         return str(answer.get("msg") or "")
 
     def stop(self, name: str) -> None:
         """Stop a cluster; nothing happens if it has stopped already."""
-        checked(self._http.delete(f"{self._api}/clusters/{name}"))
+        self._of(name, "DELETE")
+
+    def abandon(self, name: str) -> None:
+        """Stop a cluster that is of no use any more, if anybody listens."""
+        with contextlib.suppress(CasitaError):
+            self.stop(name)
 
     def logs(self, name: str, lines: int = 200) -> ClusterLogs:
         """Return the end of every process's log, also of a cluster that failed."""
-        path = f"{self._api}/clusters/{name}/logs"
-        return ClusterLogs.model_validate(checked(self._http.get(path, params={"lines": lines})))
+        return ClusterLogs.model_validate(self._of(name, "GET", "/logs", params={"lines": lines}))
 
     def _cluster(self, model: Mapping[str, Any]) -> Cluster:
         name, status = model["name"], model["status"].lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,20 @@ from casita.client import connection
 from casita.errors import CasitaError
 from casita_clusters import engine
 from casita_clusters.client import Clusters
-from casita_clusters.models import Cluster
+from casita_clusters.models import Cluster, ClusterLogs
+
+FOLLOWED_LINES = 500
+"""How much of a log is looked at each second while it is followed."""
 
 app = typer.Typer(help="Dask clusters: list, start, scale, stop.", no_args_is_help=True)
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", envvar="CASITA_STATE", help="State directory of the facility meant."),
+    typer.Option(
+        "--state",
+        envvar="CASITA_STATE",
+        help="State directory of the facility meant.",
+        show_default="the one last logged in to",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 NameArgument = Annotated[str, typer.Argument(help="Name of the cluster, or its beginning.")]
@@ -105,9 +114,17 @@ def limits(state: StateOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def create(
     workers: Annotated[int, typer.Option(min=0, help="Workers to start with.")] = 0,
-    adapt: Annotated[str, typer.Option(help="MIN:MAX workers, following the load.")] = "",
+    adapt: Annotated[
+        str, typer.Option(metavar="MIN:MAX", help="As many workers as the load wants.")
+    ] = "",
     option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", help="NAME=VALUE; can be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--option",
+            "-o",
+            metavar="NAME=VALUE",
+            help="As `casita clusters options` lists them; can be repeated.",
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the workers are there.")] = True,
     state: StateOption = None,
@@ -117,26 +134,28 @@ def create(
 
     Example: `casita clusters create --workers 4 -o worker_memory=4`
     """
+    if workers and adapt:
+        raise CasitaError("--workers and --adapt exclude each other", hint="give one of them")
     bounds = engine.parse_range(adapt) if adapt else None
     console = Console(stderr=True)
     with _clusters(state) as clusters, console.status("starting the scheduler") as status:
         chosen = engine.parse_options(option or [], clusters.options()) if option else {}
         name = clusters.create(chosen)
-        cluster = clusters.wait(name)
         try:
+            cluster = clusters.wait(name)
             if bounds:
                 clusters.adapt(name, *bounds)
             elif workers:
                 clusters.scale(name, workers)
-        except CasitaError:
-            clusters.stop(name)
+            if wait and workers:
+                cluster = clusters.wait(
+                    name,
+                    workers,
+                    tick=lambda one: status.update(f"{one.workers or 0} of {workers} workers"),
+                )
+        except BaseException:  # Ctrl-C, too: nobody would know of it
+            clusters.abandon(name)
             raise
-        if wait and workers and not bounds:
-            cluster = clusters.wait(
-                name,
-                workers,
-                tick=lambda one: status.update(f"{one.workers or 0} of {workers} workers"),
-            )
     _print_created(cluster, as_json)
 
 
@@ -155,7 +174,7 @@ def _print_created(cluster: Cluster, as_json: bool) -> None:
 @app.command()
 def scale(
     name: NameArgument,
-    workers: Annotated[int, typer.Argument(min=0)],
+    workers: Annotated[int, typer.Argument(min=0, help="How many it shall have.")],
     state: StateOption = None,
 ) -> None:
     """Set the number of workers.
@@ -171,7 +190,7 @@ def scale(
 @app.command()
 def adapt(
     name: NameArgument,
-    bounds: Annotated[str, typer.Argument(help='MIN:MAX, or "off".')],
+    bounds: Annotated[str, typer.Argument(metavar="MIN:MAX", help='Or "off".')],
     state: StateOption = None,
 ) -> None:
     """Let the number of workers follow the load.
@@ -181,12 +200,14 @@ def adapt(
     with _clusters(state) as clusters:
         cluster = engine.pick(clusters.list(), name)
         if bounds == "off":
-            remark = clusters.adapt(cluster.name, 0, 0, active=False)
-            typer.echo(remark or f"{cluster.name} stays as it is")
+            clusters.adapt(cluster.name, 0, 0, active=False)
+            typer.echo(f"{cluster.name} keeps the workers that it has")
             return
         minimum, maximum = engine.parse_range(bounds)
-        remark = clusters.adapt(cluster.name, minimum, maximum)
-    typer.echo(remark or f"{cluster.name} has {minimum} to {maximum} workers, as needed")
+        clusters.adapt(cluster.name, minimum, maximum)
+        most = engine.most_workers(cluster, clusters.limits())
+    within = "" if maximum <= most else f"; your limits allow {most}"
+    typer.echo(f"{cluster.name} has {minimum} to {maximum} workers, as needed{within}")
 
 
 @app.command()
@@ -206,6 +227,8 @@ def stop(
         mine = clusters.list()
         chosen = mine if every else [engine.pick(mine, name) for name in names or []]
         if len(chosen) > 1 and not yes:
+            if not sys.stdin.isatty():
+                raise CasitaError(f"this stops {len(chosen)} clusters", hint="say so with --yes")
             typer.confirm(f"Stop {len(chosen)} clusters?", abort=True)
         for cluster in chosen:
             clusters.stop(cluster.name)
@@ -226,29 +249,29 @@ def logs(
     Example: `casita clusters logs 1f3a --process scheduler`
     """
     with _clusters(state) as clusters:
+        # One that failed is not in the list, but its whole name finds its logs.
         running = [one for one in clusters.list() if one.name.startswith(name)]
         full = engine.pick(running, name).name if running else name
-        found = clusters.logs(full, lines)
+        found = clusters.logs(full, FOLLOWED_LINES if follow else lines)
         if as_json:
             typer.echo(found.model_dump_json(indent=2))
             return
         if found.reason:
             typer.echo(f"failed: {found.reason}")
-        shown: dict[str, list[str]] = {}
-        while True:
-            for one in found.logs:
-                if one.process.startswith(process):
-                    _print_new(one.process, one.text.splitlines(), shown)
-            if not follow:
-                return
+        seen = _print_logs(found, process, lines)
+        while follow and found.status in ("PENDING", "RUNNING"):
             time.sleep(1)
-            found = clusters.logs(full, 500)
+            found = clusters.logs(full, FOLLOWED_LINES)
+            seen = _print_logs(found, process, lines, seen)
 
 
-def _print_new(process: str, now: list[str], shown: dict[str, list[str]]) -> None:
-    """Print the lines that came since the last time."""
-    before = shown.get(process, [])
-    start = now.index(before[-1]) + 1 if before and before[-1] in now else 0
-    for line in now[start:]:
-        typer.echo(f"{process[:15]}  {line}")
-    shown[process] = now
+def _print_logs(
+    found: ClusterLogs, process: str, lines: int, seen: dict[str, list[str]] | None = None
+) -> dict[str, list[str]]:
+    """Print the end of every log, later only what came since; returns what was looked at."""
+    now = {one.process: one.text.splitlines() for one in found.logs}
+    for name, text in now.items():
+        fresh = text[-lines:] if seen is None else engine.new_lines(seen.get(name, []), text)
+        for line in fresh if name.startswith(process) else ():
+            typer.echo(f"{name[:15]}  {line}")
+    return now

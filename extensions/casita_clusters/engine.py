@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from casita.errors import CasitaError
-from casita_clusters.models import Cluster, ClusterLogs, Option
+from casita_clusters.models import Cluster, ClusterLogs, Limits, Option
 
 HINTS = (
     (r"exceeded (\d+%|95%).*memory budget|MemoryError|std::bad_alloc|Killed",
@@ -129,3 +129,25 @@ def sizes(options: Mapping[str, Any], workers: int | None) -> tuple[int | None, 
     cores = int(options.get("worker_cores", 1))
     memory = int(float(options.get("worker_memory", 0)) * 2**30)
     return workers * cores, workers * memory
+
+
+def most_workers(cluster: Cluster, limits: Limits) -> int:
+    """Return how many workers of a cluster's kind a user may have, were it their only one."""
+    cores, memory = sizes(cluster.options, 1)
+    return min(limits.cores.limit // (cores or 1), limits.memory.limit // (memory or 1))
+
+
+def new_lines(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
+    """Return what came to the end of a log since the last look.
+
+    Parameters
+    ----------
+    before, now
+        The last lines of the log, as many as there are up to the same number.
+    """
+    # The log grew by so many lines as make the rest of the old window fit the new one.
+    for grown in range(len(before)):
+        kept = before[grown:]
+        if list(now[: len(kept)]) == list(kept):
+            return now[len(kept) :]
+    return now

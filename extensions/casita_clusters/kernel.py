@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from dask_gateway import Gateway
 
 from casita.client import connection
 from casita.errors import CasitaError, ServiceError
-from casita_clusters import engine
+from casita_clusters import closing, engine  # noqa: F401 (closing changes Gateway)
 from casita_clusters.client import Clusters
 
 
-def _mine() -> tuple[Any, Clusters]:
+@contextmanager
+def _mine() -> Iterator[Clusters]:
     found = connection()
-    http = found.http()
-    return http, Clusters(http, found.gateway)
+    with found.http() as http:
+        yield Clusters(http, found.gateway)
+
+
+def _join(name: str, *, shutdown_on_close: bool) -> Any:
+    with Gateway() as gateway:
+        return gateway.connect(name, shutdown_on_close=shutdown_on_close)
 
 
 def connect(name: str = "") -> Any:
     """Return a ``distributed.Client`` of one of your clusters, wherever it was made.
+
+    Closing it leaves the cluster running.
 
     Parameters
     ----------
@@ -29,15 +41,11 @@ def connect(name: str = "") -> Any:
     CasitaError
         None or several clusters fit.
     """
-    from dask_gateway import Gateway
-
-    http, clusters = _mine()
-    with http:
+    with _mine() as clusters:
         running = clusters.list()
     if not running:
         raise CasitaError("you have no cluster", hint="new_cluster(workers=2) makes one")
-    cluster = engine.pick(running, name)
-    joined = Gateway().connect(cluster.name)
+    joined = _join(engine.pick(running, name).name, shutdown_on_close=False)
     client = joined.get_client()
     client.cluster = joined  # keeps the connection, and shows in the notebook
     return client
@@ -50,6 +58,8 @@ def new_cluster(workers: int = 0, *, shutdown_on_close: bool = True, **options: 
     ----------
     workers
         How many to start with.
+    shutdown_on_close
+        Stop the cluster when this object is closed, at the latest with the kernel.
     options
         As ``Gateway().cluster_options()`` lists them, e.g. ``worker_cores=2``.
 
@@ -58,31 +68,34 @@ def new_cluster(workers: int = 0, *, shutdown_on_close: bool = True, **options: 
     ServiceError
         Over a limit, or it failed to start: with reason, log and what to do.
     """
-    from dask_gateway import Gateway
-
-    http, clusters = _mine()
-    with http:
+    with _mine() as clusters:
         name = clusters.create(options)
-        clusters.wait(name)
-    cluster = Gateway().connect(name, shutdown_on_close=shutdown_on_close)
-    if workers:
         try:
-            cluster.scale(workers)
-        except Exception as error:
-            cluster.shutdown()
-            raise ServiceError(str(error)) from None
-    return cluster
+            clusters.wait(name)
+            if workers:
+                clusters.scale(name, workers)
+            return _join(name, shutdown_on_close=shutdown_on_close)
+        except BaseException:
+            clusters.abandon(name)
+            raise
 
 
 def load_security(info: dict[str, Any]) -> Any:
     """Return the TLS credentials of a cluster, for ``Client("gateway://host:port/NAME")``.
 
     Configured as ``distributed.client.security-loader``; returns None for other addresses.
+
+    Raises
+    ------
+    ServiceError
+        The cluster does not run.
     """
     address = info.get("address")
     if not isinstance(address, str) or not address.startswith("gateway://"):
         return None
-    from dask_gateway import Gateway  # importing it registers the gateway:// protocol
-
+    name = address.rsplit("/", 1)[-1]
     with Gateway() as gateway:
-        return gateway.connect(address.rsplit("/", 1)[-1]).security
+        security = gateway.get_cluster(name).security
+    if security is None:
+        raise ServiceError(f"cluster {name} does not run", hint="`casita clusters list`")
+    return security

@@ -313,14 +313,15 @@ def checked_url(url: str, *, insecure: bool) -> str:
     except (ValueError, httpx.InvalidURL):
         parts, host, port = SplitResult("", "", "", "", ""), None, None
     scheme = parts.scheme or ("http" if host and _is_loopback(host) else "https")
-    if scheme not in ("http", "https") or not host or "@" in parts.netloc:
+    wrong = not host or "@" in parts.netloc or any(one.isspace() for one in parts.netloc)
+    if scheme not in ("http", "https") or wrong:
         raise LoginError(f"{url!r} is no URL of a facility", hint="e.g. https://casita.example.org")
-    if scheme == "http" and not insecure and not _is_loopback(host):
+    if scheme == "http" and not insecure and not _is_loopback(host or ""):
         raise LoginError(
             f"{url} is not encrypted: the token would travel in clear",
             hint="use https, or say --insecure on a network that you trust",
         )
-    named = f"[{host}]" if ":" in host else host
+    named = f"[{host}]" if ":" in (host or "") else host
     return f"{scheme}://{named}:{port}" if port else f"{scheme}://{named}"
 
 
@@ -337,4 +338,5 @@ def time_left(login: Connection) -> str:
     """Return how long the token is good for, for people; "" if unknown."""
     if login.expires is None:
         return ""
-    return round_duration(login.expires - time.time())
+    # To people "7d" is still right a few seconds later.
+    return round_duration(login.expires - time.time() + 60)

@@ -36,6 +36,7 @@ logger = logging.getLogger("casita.serving")
 BODY_BYTES = 64 * 1024
 """Largest request; what is sent here are forms and small documents."""
 RETRY_SECONDS = 5
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CODES = {
     400: "bad_request",
     401: "unauthorized",
@@ -182,7 +183,7 @@ class _Watch:
     def _note(self, scope: Scope, status: int, identifier: str, seconds: float) -> None:
         # An address that is no route may hold anything, and so may its method.
         route = getattr(scope.get("route"), "path", "")
-        method = scope["method"] if route else ""
+        method = scope["method"] if route and scope["method"] in METHODS else ""
         self._requests.labels(method, route, status).inc()
         fields = {"request": identifier, "method": method, "route": route, "status": status}
         logger.info("request", extra={"fields": fields | {"ms": round(1000 * seconds, 1)}})

@@ -1,0 +1,21 @@
+"""Lets Dask Gateway's objects be thrown away after they were closed.
+
+``Gateway.__del__`` of dask-gateway 2026.3 closes once more and asks for a loop that has stopped.
+Since distributed 2026.8 that raises, and every script would end with "Exception ignored in ...".
+Loaded into whatever connects to a cluster, by ``distributed.client.preload``.
+"""
+
+from __future__ import annotations
+
+from dask_gateway import Gateway
+
+_delete = Gateway.__del__
+
+
+def _delete_if_open(self: Gateway) -> None:
+    runner = getattr(self, "_loop_runner", None)
+    if runner is not None and runner.is_started():
+        _delete(self)
+
+
+Gateway.__del__ = _delete_if_open
