@@ -92,7 +92,9 @@ def make(environment: str) -> dict[str, float]:
     lock = ROOT / "requirements" / f"{environment}.txt"
     with timed(seconds, "packages"):
         print(f"installing {lock.relative_to(ROOT)} into {VENV.name}", flush=True)
-        run([*uv, "pip", "install", "--python", python, "--require-hashes", "-r", str(lock)])
+        # Compiled once: users of a shared facility can't write here, and would do it each time.
+        options = ["--require-hashes", "--compile-bytecode", "-r", str(lock)]
+        run([*uv, "pip", "install", "--python", python, *options])
     with timed(seconds, "casita"):
         build = str(lock.with_name("build.txt"))
         options = ["--no-deps", "--reinstall-package", "casita", "--build-constraint", build]
