@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
-import click
 import typer
 
 from casita.backend import load_backends
 from casita.cli import config, data, demo, facility, login
 from casita.errors import CasitaError
+
+UsageError: Any = typer.BadParameter.__base__
+"""Of the click that typer uses: newer typers bring their own, without a public name for it."""
 
 app = typer.Typer(
     name="casita",
@@ -45,14 +48,14 @@ def main() -> None:
     try:
         status = build()(standalone_mode=False)
     except CasitaError as error:
-        click.echo(f"error: {error.message}", err=True)
+        typer.echo(f"error: {error.message}", err=True)
         if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
+            typer.echo(f"hint: {error.hint}", err=True)
         sys.exit(1)
-    except click.ClickException as error:
+    except UsageError as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("stopped", err=True)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
