@@ -3,7 +3,10 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
-ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+ifeq ($(shell id -u),0)
+ALLOW_ROOT := --allow-root
+SAY_ROOT := echo "You are root, so this passes --allow-root: notebooks will run as root."
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help env env-demo demo test lint docs bench lock clean
@@ -19,7 +22,7 @@ env-demo:
 	@$(PYTHON) tools/bootstrap.py all
 
 demo: env-demo ## a facility, and a top-quark analysis on a Dask cluster in it
-	@$(if $(ALLOW_ROOT),echo "You are root, so this passes --allow-root: notebooks will run as root.")
+	@$(SAY_ROOT)
 	@$(BIN)/casita demo $(ALLOW_ROOT) $(ARGS)
 
 test: env ## all tests; installs the system packages they need where it may
