@@ -1,7 +1,10 @@
-"""Fixtures for every test: one real facility that they share."""
+"""Fixtures for every test: one real facility that they share, and real CMS files."""
 
 import pytest
 
+from casita.data.catalogue import SAMPLES
+from casita.data.fetch import fetch_samples
+from casita.errors import DataError
 from casita.testing import running_facility
 
 
@@ -18,3 +21,14 @@ def admin(facility):
     with facility.login() as session:
         session.start_server()
         yield session
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory):
+    """The folder with the catalogue's samples."""
+    directory = tmp_path_factory.mktemp("samples")
+    try:
+        fetch_samples(SAMPLES, directory)
+    except DataError as error:
+        pytest.skip(f"no route to the package index: {error}")
+    return directory

@@ -8,6 +8,7 @@ from a worker.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from casita.errors import DataError
 TREE = "Events"
 SUFFIXES = (".root", ".parquet")
 ELSEWHERE = ("root", "http", "https")
+XROOTD_PATIENCE = {"XRD_CONNECTIONWINDOW": "10", "XRD_CONNECTIONRETRY": "1"}
+"""Seconds and tries; XRootD's own are minutes for a server that is not there."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,9 @@ def inspect(path: str, needed: Iterable[str] = ()) -> Input:
     DataError
         Unreadable, truncated, no events, or branches are missing; path and reason are named.
     """
+    if path.startswith("root:"):
+        for name, value in XROOTD_PATIENCE.items():
+            os.environ.setdefault(name, value)
     try:
         found = _parquet(path, list(needed)) if path.endswith(".parquet") else _root(path, needed)
     except DataError:
