@@ -250,7 +250,7 @@ def logs(
     """
     with _clusters(state) as clusters:
         # One that failed is not in the list, but its whole name finds its logs.
-        running = [one for one in clusters.list() if one.name.startswith(name)]
+        running = [one for one in clusters.list() if one.name.startswith(name) or not name]
         full = engine.pick(running, name).name if running else name
         found = clusters.logs(full, FOLLOWED_LINES if follow else lines)
         if as_json:

@@ -100,8 +100,12 @@ def pick(clusters: Iterable[Cluster], name: str) -> Cluster:
     Raises
     ------
     CasitaError
-        None or several fit.
+        None or several fit, or none is named.
     """
+    clusters = list(clusters)
+    if not name:  # a shell variable that is not set must not mean "the only one"
+        names = ", ".join(one.name for one in clusters) or "you have none"
+        raise CasitaError("no cluster is named", hint=f"there are: {names}")
     found = [one for one in clusters if one.name.startswith(name)]
     if exact := [one for one in found if one.name == name]:
         return exact[0]

@@ -45,7 +45,8 @@ def connect(name: str = "") -> Any:
         running = clusters.list()
     if not running:
         raise CasitaError("you have no cluster", hint="new_cluster(workers=2) makes one")
-    joined = _join(engine.pick(running, name).name, shutdown_on_close=False)
+    cluster = running[0] if not name and len(running) == 1 else engine.pick(running, name)
+    joined = _join(cluster.name, shutdown_on_close=False)
     client = joined.get_client()
     client.cluster = joined  # keeps the connection, and shows in the notebook
     return client

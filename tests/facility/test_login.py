@@ -12,6 +12,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import httpx
 import psutil
@@ -90,10 +91,12 @@ def terminal(home, *words):
         process.communicate()
 
 
+def kept_in(home):
+    return Path(home["XDG_CONFIG_HOME"]) / "casita" / "credentials.json"
+
+
 def credentials(home):
-    path = f"{home['XDG_CONFIG_HOME']}/casita/credentials.json"
-    with open(path) as stream:
-        kept = json.load(stream)
+    kept = json.loads(kept_in(home).read_text())
     return kept["facilities"][kept["current"]]
 
 
@@ -127,9 +130,8 @@ def test_a_terminal_is_connected_and_disconnected(facility, person, home):
     assert f"Logged in to casita ({facility.url}) as admin, for 7d: gateway, login" in out
     token = credentials(home)["token"]
     assert token not in out + err
-    path = f"{home['XDG_CONFIG_HOME']}/casita/credentials.json"
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700
+    assert stat.S_IMODE(kept_in(home).stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept_in(home).parent.stat().st_mode) == 0o700
 
     shown = casita("whoami", env=home).stdout
     assert f"admin at {facility.url}, for 7d" in shown
@@ -155,7 +157,7 @@ def test_a_denied_terminal_gets_nothing(facility, person, home):
         assert process.wait(30) == 1
         err = process.stderr.read()
     assert err == "error: no login: admin denied it\nhint: run `casita login` again\n"
-    assert not os.path.exists(home["XDG_CONFIG_HOME"])
+    assert not kept_in(home).exists()
 
 
 def test_a_code_that_has_expired_ends_the_wait(facility, person, home):
@@ -300,7 +302,7 @@ def test_one_address_can_not_keep_all_others_out(tmp_path):
 
 
 def test_codes_are_found_however_they_are_typed():
-    for typed in ("BCDF-GHJK", "bcdfghjk", " bcdf ghjk ", "bcdf–ghjk"):
+    for typed in ("BCDF-GHJK", "bcdfghjk", " bcdf ghjk ", "bcdf\u2013ghjk"):
         assert normal_code(typed) == "BCDF-GHJK"
 
 
@@ -366,7 +368,7 @@ def test_what_is_no_token_is_refused(facility, home, text, sentence):
     assert done.returncode == 1
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 2
-    assert not os.path.exists(home["XDG_CONFIG_HOME"])
+    assert not kept_in(home).exists()
 
 
 @pytest.mark.parametrize(
