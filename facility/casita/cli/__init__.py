@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -48,10 +48,14 @@ def main() -> None:
     try:
         status = build()(standalone_mode=False)
     except CasitaError as error:
-        typer.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
-        sys.exit(1)
+        _fail(error.message, error.hint)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("casita"):
+            raise  # a defect of ours, not an extra left out
+        _fail(
+            f"this command needs {error.name}, which is not installed here",
+            "pip install 'casita[all]'; a terminal outside the facility needs only 'casita'",
+        )
     except UsageError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -59,3 +63,10 @@ def main() -> None:
         typer.echo("stopped", err=True)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, hint: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)
+    sys.exit(1)
