@@ -11,6 +11,8 @@ from casita.testing import running_facility
 @pytest.fixture(scope="session")
 def facility(tmp_path_factory):
     """One facility for all tests that only use it."""
+    from casita_clusters import closing  # noqa: F401 (tests throw closed Gateways away, too)
+
     with running_facility(tmp_path_factory.mktemp("facility") / "state") as running:
         yield running
 

@@ -25,7 +25,6 @@ backend = Backend(
     environment={
         # Lets plain `Client("gateway://...")` find the certificates of its cluster.
         "DASK_DISTRIBUTED__CLIENT__SECURITY_LOADER": "casita_clusters.kernel.load_security",
-        "DASK_DISTRIBUTED__CLIENT__PRELOAD": "['casita_clusters.closing']",
     },
 )
 

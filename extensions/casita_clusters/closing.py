@@ -1,8 +1,7 @@
 """Lets Dask Gateway's objects be thrown away after they were closed.
 
 ``Gateway.__del__`` of dask-gateway 2026.3 closes once more and asks for a loop that has stopped.
-Since distributed 2026.8 that raises, and every script would end with "Exception ignored in ...".
-Loaded into whatever connects to a cluster, by ``distributed.client.preload``.
+Since distributed 2026.8 that raises, and "Exception ignored in ..." would stand in notebooks.
 """
 
 from __future__ import annotations

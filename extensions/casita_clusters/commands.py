@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from casita.client import connection
@@ -148,15 +149,18 @@ def create(
             elif workers:
                 clusters.scale(name, workers)
             if wait and workers:
-                cluster = clusters.wait(
-                    name,
-                    workers,
-                    tick=lambda one: status.update(f"{one.workers or 0} of {workers} workers"),
-                )
+                cluster = _with_workers(clusters, name, workers, status)
         except BaseException:  # Ctrl-C, too: nobody would know of it
             clusters.abandon(name)
             raise
     _print_created(cluster, as_json)
+
+
+def _with_workers(clusters: Clusters, name: str, workers: int, status: Status) -> Cluster:
+    def tick(cluster: Cluster) -> None:
+        status.update(f"{cluster.workers or 0} of {workers} workers")
+
+    return clusters.wait(name, workers, tick=tick)
 
 
 def _print_created(cluster: Cluster, as_json: bool) -> None:
@@ -239,7 +243,9 @@ def stop(
 def logs(
     name: NameArgument,
     process: Annotated[str, typer.Option(help="Only this one, e.g. `scheduler`.")] = "",
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=5000)] = 50,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=5000, help="From the end of each log.")
+    ] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they grow.")] = False,
     state: StateOption = None,
     as_json: JsonOption = False,

@@ -10,7 +10,7 @@ from dask_gateway import Gateway
 
 from casita.client import connection
 from casita.errors import CasitaError, ServiceError
-from casita_clusters import closing, engine  # noqa: F401 (closing changes Gateway)
+from casita_clusters import closing, engine  # noqa: F401 (closing mends Gateway)
 from casita_clusters.client import Clusters
 
 

@@ -122,7 +122,7 @@ def whoami(facility, token):
 def test_a_terminal_is_connected_and_disconnected(facility, person, home):
     with terminal(home, facility.url) as (process, code):
         page = person.open(code.lower().replace("-", ""))
-        for text in ("admin", code, "127.0.0.1", "7d", "start and use your Dask clusters"):
+        for text in ("admin", code, "127.0.0.1", "7 days", "start and use your Dask clusters"):
             assert text in page.text
         assert "Approved" in person.post(form_of(page), "approve").text
         out, err = process.communicate(timeout=30)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from casita import sweep
 from casita.config import FacilityConfig
 from casita.login import scopes
 from casita.site import prepare
@@ -292,6 +293,27 @@ def away(facility, path, token):
     return answer if answer.status_code == 503 and "Retry-After" in answer.headers else None
 
 
+def test_a_terminal_inside_the_facility_needs_no_login(facility, admin):
+    admin.start_server()
+    server = next(
+        one.process
+        for one in sweep.belongings(facility.site.instance)
+        if not one.service and "jupyterhub-singleuser" in " ".join(one.process.cmdline())
+    )
+    inside = server.environ()
+    me = json.loads(casita("whoami", "--json", env=inside).stdout)
+    assert (me["user"], me["expires"]) == ("admin", None)
+    assert {"gateway", "login"} <= set(me["scopes"])
+    casita("clusters", "list", env=inside)
+    # Its token may open this server, but pass on no more than clusters.
+    assert "does not hold the scope 'servers'" in refused(
+        "token", "create", "--scope", "servers", env=inside
+    )
+    assert TOKEN.fullmatch(casita("token", "create", "-q", env=inside).stdout.strip())
+    # It is the server's, not a login that one could end.
+    assert "not logged in" in refused("logout", env={**inside, "XDG_CONFIG_HOME": "/nonexistent"})
+
+
 # ---- casita run
 
 
@@ -334,7 +356,22 @@ def test_a_local_script_uses_the_gateway_without_a_word(facility, admin, home, t
     script.write_text(SCRIPT)
     done = casita("run", "--", sys.executable, script, env=home)
     assert done.stdout.split() == ["1", "6"]
-    assert "Exception ignored" not in done.stderr, done.stderr
+    assert done.stderr == ""
+
+
+def test_another_python_is_told_of_nothing_that_it_lacks(facility, admin, home, tmp_path):
+    logged_in(facility, admin, home, "gateway")
+    show = "import os; print([key for key in os.environ if 'SECURITY_LOADER' in key])"
+    other = tmp_path / "python"
+    other.symlink_to(sys.executable)
+    for path, program, told in (
+        (f"{tmp_path}:/usr/bin:/bin", "python", False),
+        (f"{tmp_path}:/usr/bin:/bin", sys.executable, True),
+        (f"{sys.prefix}/bin:/usr/bin:/bin", "env", True),
+    ):
+        words = (program, *(("python",) if program == "env" else ()), "-c", show)
+        done = casita("run", "--", *words, env={**home, "PATH": path})
+        assert ("SECURITY_LOADER" in done.stdout) is told, (path, program)
 
 
 def test_arguments_and_exit_status_pass_through(facility, admin, home):

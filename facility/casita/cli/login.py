@@ -12,6 +12,7 @@ import time
 import webbrowser
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -107,12 +108,17 @@ def login(
     # The gateway as seen from here, maybe through a tunnel, and by the scheme checked above.
     gateway = f"{url}{urlsplit(about['gateway']).path}"
     found = Connection(url, token, gateway, about["traffic"], ca=ca)
+    _keep(found, about["name"])
+
+
+def _keep(found: Connection, facility: str) -> None:
+    """Keep a login that works, and say what it is good for."""
     me = _whoami(found)
     found = replace(found, user=me["user"], expires=me["expires"])
     remember(found)
     left = time_left(found)
     typer.echo(
-        f"Logged in to {about['name']} ({url}) as {found.user}"
+        f"Logged in to {facility} ({found.url}) as {found.user}"
         + (f", for {left}: " if left else ": ")
         + (", ".join(me["scopes"]) or "nothing that casita knows")
     )
@@ -333,6 +339,9 @@ def run(
     found = connection(state)
     found.http().close()  # says so now if the token has expired
     environment = {**os.environ, **environment_of(found)}
+    if _shares_environment(program):
+        for backend in load_backends().values():
+            environment |= backend.environment
     try:
         # In our place: signals, Ctrl-C and the exit status are all its own.
         os.execve(program, command, environment)
@@ -352,7 +361,13 @@ def environment_of(found: Connection) -> Mapping[str, str]:
         "JUPYTERHUB_API_TOKEN": found.token,
         "JUPYTERHUB_USER": found.user,
         **ca,
-        **{
-            key: value for one in load_backends().values() for key, value in one.environment.items()
-        },
     }
+
+
+def _shares_environment(program: str) -> bool:
+    """Whether a program runs, or is likely to run, the Python in which casita is installed.
+
+    Elsewhere dask could not import what the backends' variables name.
+    """
+    ours = Path(sys.prefix) / "bin"
+    return any(path and Path(path).parent == ours for path in (program, shutil.which("python")))

@@ -54,9 +54,15 @@ def _answer(content: dict[str, Any], status: int = 200) -> JSONResponse:
 
 def add(app: FastAPI, made: Counter) -> None:
     """Add ``POST device`` and ``POST token`` to the application."""
+    router = APIRouter(route_class=_Route)
+    _add_begin(app, router)
+    _add_fetch(app, router, made)
+    app.include_router(router)
+
+
+def _add_begin(app: FastAPI, router: APIRouter) -> None:
     site: Site = app.state.site
     store: Store = app.state.store
-    router = APIRouter(route_class=_Route)
 
     @router.post(f"{LOGIN_PREFIX}/device")
     def begin(
@@ -88,6 +94,10 @@ def add(app: FastAPI, made: Counter) -> None:
             }
         )
 
+
+def _add_fetch(app: FastAPI, router: APIRouter, made: Counter) -> None:
+    store: Store = app.state.store
+
     @router.post(f"{LOGIN_PREFIX}/token")
     async def fetch(
         device_code: Annotated[str, Form(max_length=200)],
@@ -106,8 +116,6 @@ def add(app: FastAPI, made: Counter) -> None:
             store.take(device_code)
             return _error("access_denied", f"{asked.user} denied it")
         return await _hand_over(app, device_code, asked, made)
-
-    app.include_router(router)
 
 
 async def _hand_over(app: FastAPI, device_code: str, asked: Asked, made: Counter) -> Response:

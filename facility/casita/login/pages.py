@@ -188,7 +188,7 @@ class Pages:
             user=session["user"],
             asked=asked,
             allowed=[meaning(name) for name in asked.scopes.split()],
-            lifetime=format_duration(asked.token_seconds),
+            lifetime=_in_words(asked.token_seconds),
             form=self._form.write(session=session["id"], code=asked.user_code),
         )
 
@@ -202,6 +202,12 @@ class Pages:
         return TEMPLATES.TemplateResponse(
             request, f"{name}.html", values, status_code=status, headers=headers
         )
+
+
+def _in_words(seconds: int) -> str:
+    text = format_duration(seconds)
+    number, unit = text[:-1], {"d": "day", "h": "hour", "m": "minute", "s": "second"}[text[-1]]
+    return f"{number} {unit}" + ("" if number == "1" else "s")
 
 
 def add(app: FastAPI) -> None:
