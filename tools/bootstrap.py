@@ -99,23 +99,29 @@ def make(environment: str) -> dict[str, float]:
         build = str(lock.with_name("build.txt"))
         options = ["--no-deps", "--reinstall-package", "casita", "--build-constraint", build]
         run([*uv, "pip", "install", "--python", python, *options, "--editable", str(ROOT)])
-    STAMP.write_text(json.dumps({environment: wanted}))
+    STAMP.write_text(json.dumps({environment: wanted, "folder": str(ROOT)}))
     UNFINISHED.unlink()
     return seconds
 
 
 def installed() -> dict[str, str]:
-    """Return what ``.venv`` holds, after clearing away one that can't be used."""
+    """Return the stamp of ``.venv``, after clearing away one that can't be used."""
     if not VENV.exists():
         return {}
+    found: dict[str, str] = {}
+    reason = ""
     if UNFINISHED.exists():
         reason = "an earlier run did not finish"
     elif not (VENV / "bin" / "python").exists():
         reason = "its Python is gone"
     elif not list(VENV.glob(f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/")):
         reason = f"it was made for another Python than {sys.executable}"
-    else:
-        return json.loads(STAMP.read_text()) if STAMP.exists() else {}
+    elif STAMP.exists():
+        found = json.loads(STAMP.read_text())
+        if found["folder"] != str(ROOT):
+            reason = f"it was made in {found['folder']}, and its commands call the Python there"
+    if not reason:
+        return found
     print(f"making {VENV.name} anew: {reason}", flush=True)
     shutil.rmtree(VENV)
     return {}
@@ -132,7 +138,7 @@ def fingerprint(environment: str) -> str:
     target = tomllib.loads(project.read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     copied = [ROOT / name for name in target["shared-data"]]
     inside = [path for one in copied if one.is_dir() for path in one.rglob("*") if path.is_file()]
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {ROOT}".encode())
+    digest = hashlib.sha256(str(sys.version_info[:2]).encode())
     for path in [project, *locks, *sorted({one for one in [*copied, *inside] if one.is_file()})]:
         digest.update(
             f"{path.relative_to(ROOT)} ".encode() + hashlib.sha256(path.read_bytes()).digest()

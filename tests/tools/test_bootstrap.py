@@ -98,6 +98,12 @@ def test_a_run_that_did_not_finish_is_repaired(checkout):
     assert checkout.imports("tomli_w")
 
 
+def test_a_checkout_that_was_moved_gets_commands_that_run(checkout):
+    checkout.folder = checkout.folder.rename(checkout.folder.with_name("moved"))
+    assert "making .venv anew: it was made in" in checkout.bootstrap().stdout
+    assert checkout.imports("tomli_w", "casita")
+
+
 @pytest.mark.parametrize("lock", ["all", "build"])
 def test_a_package_with_another_hash_is_refused(checkout, lock):
     text = (checkout.folder / f"requirements/{lock}.txt").read_text()
