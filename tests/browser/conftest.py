@@ -1,6 +1,7 @@
 """The system's Chromium, driven by Playwright."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,14 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.fixture(scope="session")
+def shots():
+    """The folder for screenshots, kept as build output."""
+    folder = Path(__file__).parents[2] / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

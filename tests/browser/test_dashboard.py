@@ -29,7 +29,7 @@ def cluster(facility):
 
 
 def test_the_dashboard_is_drawn_and_live_but_can_not_reach_the_hub(
-    browser, facility, cluster, tmp_path
+    browser, facility, cluster, shots
 ):
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     login, page = context.new_page(), context.new_page()
@@ -55,7 +55,7 @@ def test_the_dashboard_is_drawn_and_live_but_can_not_reach_the_hub(
             ".data_source.get_length() >= 200"
         )
     assert len(frames) > seen
-    page.screenshot(path=tmp_path / "dashboard.png")
+    page.screenshot(path=shots / "dashboard.png")
     assert errors == []
     own = f"{facility.url}/services/dask-gateway/clusters/{cluster.name}/"
     after_login = max(i for i, url in enumerate(asked) if url == f"{own}status")
