@@ -1,7 +1,7 @@
 """Fixtures for every test: one real facility that they share, and real CMS files."""
 
-# Imported now: its plugin would do so in the midst of a browser test, where CPython 3.11 can fail to
-# parse ("AST constructor recursion depth mismatch", because of Playwright's greenlets).
+# Imported now: its plugin would do so amid a browser test, where CPython 3.11 can fail to parse
+# ("AST constructor recursion depth mismatch", because of Playwright's greenlets).
 import hypothesis  # noqa: F401
 import pytest
 

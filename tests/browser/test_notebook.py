@@ -1,6 +1,8 @@
 """The main door: log in, start JupyterLab, and use a Dask cluster from a notebook cell."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -42,10 +44,11 @@ def test_a_cell_computes_on_a_cluster_without_any_argument(browser, facility, sh
 def test_the_demos_notebook_opens_with_its_plot_and_a_live_slider(
     browser, facility, samples, shots
 ):
-    facility.casita("demo", "--allow-root", "--json")
+    done = facility.casita("demo", "--allow-root", "--json")
+    name = Path(json.loads(done.stdout)["notebook"]).name
     page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
     page.set_default_timeout(60_000)
-    page.goto(new_login_link(facility.site, "/user/admin/lab/tree/ttbar.ipynb?reset"))
+    page.goto(new_login_link(facility.site, f"/user/admin/lab/tree/{name}?reset"))
     page.wait_for_url(re.compile("/lab"))
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
