@@ -27,6 +27,7 @@ from casita.runtime import PYTHON, SPACE_NEEDED
 from casita.site import Site, first_open_port
 from casita.status import status
 
+PAM = Path("/etc/pam.d/login")
 LOW_SPACE = 5 * 2**30
 """Bytes below which a warning is due: one user's dataset can fill them."""
 
@@ -145,8 +146,8 @@ def _profile(site: Site) -> Iterable[Finding]:
             "the embedded profile runs as root: notebooks may change the whole machine",
             "run it as an ordinary user, or use the multiuser profile",
         )
-    if site.config.multiuser and not Path("/etc/pam.d/login").exists():
-        yield Finding("error", "PAM", "/etc/pam.d/login is missing", "apt-get install login")
+    if site.config.multiuser and not PAM.exists():
+        yield Finding("error", "PAM", f"{PAM} is missing", "apt-get install login")
 
 
 def _people(site: Site) -> Iterable[Finding]:

@@ -98,6 +98,16 @@ class Site:
         return f"{self.url}{GATEWAY_PREFIX}"
 
     @property
+    def inner_gateway_url(self) -> str:
+        """Dask Gateway's address for what runs on this machine.
+
+        Where the public address has a certificate, programs here need not trust its issuer.
+        """
+        if not self.config.facility.tls_certificate:
+            return self.gateway_url
+        return f"http://127.0.0.1:{self.ports['front']}{GATEWAY_PREFIX}"
+
+    @property
     def gateway_traffic(self) -> str:
         """Where clients reach schedulers, as ``gateway://host:port``."""
         return f"gateway://{_reachable(self.config.facility.host)}:{self.ports['traffic']}"

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +38,8 @@ worker_memory = "512 MiB"
 user_clusters = 2
 user_cores = 3
 start_timeout = 120
+[gateway.environments]
+broken = "/nonexistent"
 """
 
 
@@ -131,6 +133,17 @@ class Person:
         session.login(self.name, self.password)
         return session
 
+    def refused(self, name: str = "") -> str:
+        """Try to log in under ``name`` with this one's password; return the page that refuses."""
+        with HubSession(self.url) as session:
+            session._http.get("/hub/login")
+            xsrf = session._xsrf()
+            form = {"username": name or self.name, "password": self.password, "_xsrf": xsrf}
+            answer = session._http.post("/hub/login", params={"_xsrf": xsrf}, data=form)
+            assert answer.status_code in (400, 403), answer.text
+            assert session._http.get("/hub/api/user").status_code == 403
+        return answer.text
+
     def processes(self, word: str = "") -> list[psutil.Process]:
         """Return the processes of this account whose command holds ``word``."""
         found = []
@@ -161,16 +174,21 @@ class Person:
 class Kernel:
     """A kernel in somebody's Jupyter server, reached as a browser does."""
 
-    def __init__(self, url: str, user: str, token: str) -> None:
+    def __init__(self, url: str, user: str, token: str, ca: str | None = None) -> None:
         self.token = token
         base = f"{url}/user/{user}/api/kernels"
-        with HubSession(url) as session:
+        with HubSession(url, verify=ca or True) as session:
             answer = session._http.post(base, headers={"Authorization": f"token {token}"})
         assert answer.status_code == 201, answer.text
+        self._channels = f"{base}/{answer.json()['id']}/channels".replace("http", "ws", 1)
+        self._tls = {"ca_certs": ca} if ca else None
+        self.connect()
+
+    def connect(self) -> None:
+        """Connect, or connect anew after a stop of the proxy."""
+        header = {"Authorization": f"token {self.token}"}
         self.socket = websocket.create_connection(
-            f"{base}/{answer.json()['id']}/channels".replace("http", "ws", 1),
-            header={"Authorization": f"token {token}"},
-            timeout=180,
+            self._channels, header=header, timeout=180, sslopt=self._tls
         )
 
     def run(self, code: str) -> str:
@@ -232,22 +250,19 @@ def remove_account(person: Person) -> None:
 
 @pytest.fixture(scope="package")
 def town(python):
-    """A facility (``town.facility``), two users, their administrator, and somebody unlisted."""
-    with account() as admin, account() as alice, account() as bob, account() as stranger:
-        with account() as eve, open_folder() as folder:
-            people = {"admin": admin, "alice": alice, "bob": bob, "eve": eve}
-            subprocess.run(["usermod", "-aG", "users", alice.name], check=True)
-            config = folder / "casita.toml"
-            config.write_text(CONFIG.format(**{key: one.name for key, one in people.items()}))
-            facility = start_facility(folder / "state", "--config", config, python=python)
-            for one in (*people.values(), stranger):
-                one.url = facility.url
-            try:
-                yield SimpleNamespace(
-                    facility=facility, config=config, folder=folder, stranger=stranger, **people
-                )
-            finally:
-                stop_facility(facility)
+    """A facility (``town.facility``), two users, their administrator, eve and a stranger."""
+    with ExitStack() as stack:
+        names = ("admin", "alice", "bob", "eve", "stranger")
+        people = {name: stack.enter_context(account()) for name in names}
+        subprocess.run(["usermod", "-aG", "users", people["alice"].name], check=True)
+        folder = stack.enter_context(open_folder())
+        config = folder / "casita.toml"
+        config.write_text(CONFIG.format(**{name: one.name for name, one in people.items()}))
+        facility = start_facility(folder / "state", "--config", config, python=python)
+        stack.callback(stop_facility, facility)
+        for one in people.values():
+            one.url = facility.url
+        yield SimpleNamespace(facility=facility, config=config, folder=folder, **people)
 
 
 @pytest.fixture(scope="package")
@@ -274,5 +289,5 @@ answer = cluster.name
 
 @pytest.fixture(scope="package")
 def clusters(alice, bob):
-    """A cluster with one worker for each of the two; ``cluster`` and ``client`` in their kernels."""
+    """The names of two clusters of one worker; ``cluster``, ``client`` in their owners' kernels."""
     return {person.name: person.kernel.ask(MAKE) for person in (alice, bob)}

@@ -232,7 +232,7 @@ def test_a_scheduler_takes_only_its_own_clusters_certificate(town, alice, bob, c
     site, name = town.facility.site, clusters[bob.name]
     scheduler = next(one for one in dask_of(bob) if "scheduler" in one.cmdline())
     direct = [("127.0.0.1", port, None) for port in ports_of(scheduler)]
-    ways = [*direct, ("127.0.0.1", site.ports["traffic"], name)]
+    ways = [*direct, ("127.0.0.1", site.ports["traffic"], f"daskgateway-{name}")]
     code = """
 import os, socket, ssl
 answer = []
@@ -252,7 +252,7 @@ for host, port, name in given[1]:
         for person in (alice, bob)
     }
     assert "data" in tried[bob.name]
-    assert "data" == tried[bob.name][-1]  # through the gateway
+    assert tried[bob.name][-1] == "data"  # through the gateway
     assert "data" not in tried[alice.name], tried
 
 
@@ -300,8 +300,9 @@ def test_links_in_a_clusters_folder_delete_nothing_else(town, alice, bob):
         "for one in (folder + '/.certs', folder + '/logs'):\n"
         "    os.rename(one, one + '-old'); os.symlink(victim, one)\n"
         "os.symlink(home, folder + '/home'); os.symlink('/', folder + '/root')\n"
-        "for attempt in (lambda: os.rename(folder, folder + 'x'), lambda: os.symlink(victim, folder + 'y'),\n"
-        "                lambda: os.chmod(os.path.dirname(folder), 0o777), lambda: os.rmdir(folder)):\n"
+        "for attempt in (lambda: os.rename(folder, folder + 'x'), lambda: os.rmdir(folder),\n"
+        "                lambda: os.symlink(victim, folder + 'y'),\n"
+        "                lambda: os.chmod(os.path.dirname(folder), 0o777)):\n"
         "    try:\n"
         "        attempt(); answer.append('done')\n"
         "    except OSError as error:\n"

@@ -15,7 +15,7 @@ from casita.processes import rules_file
 from casita.site import GATEWAY_PREFIX, Site
 
 USER_NAME = r"^[a-z_][a-z0-9_.-]{0,31}$"
-ADD_USER = ["useradd", "--create-home", "--shell", "/bin/bash", "-K", "HOME_MODE=0700"]
+ADD_USER = ["/usr/sbin/useradd", "--create-home", "--shell", "/bin/bash", "-K", "HOME_MODE=0700"]
 CULLER_SCOPES = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
 
 
@@ -114,6 +114,8 @@ def _servers(site: Site, c: Any) -> None:
     c.Spawner.environment = user_environment(site)
     # Spawn requests wait this long before they turn into the progress page.
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 2}
+    if site.config.facility.tls_certificate:
+        c.JupyterHub.tornado_settings["xsrf_cookie_kwargs"] = {"secure": True}
 
 
 def user_environment(site: Site) -> dict[str, str]:
@@ -122,7 +124,7 @@ def user_environment(site: Site) -> dict[str, str]:
         "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "CASITA_INSTANCE": site.instance,
         "CASITA_URL": site.url,
-        "DASK_GATEWAY__ADDRESS": site.gateway_url,
+        "DASK_GATEWAY__ADDRESS": site.inner_gateway_url,
         "DASK_GATEWAY__PUBLIC_ADDRESS": GATEWAY_PREFIX,
         "DASK_GATEWAY__PROXY_ADDRESS": site.gateway_traffic,
         "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
