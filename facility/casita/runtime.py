@@ -263,10 +263,10 @@ def _write_files(site: Site) -> None:
     for name, content in generated_files(site).items():
         write_atomic(site.etc / name, content)
     rules_file(site).touch(mode=0o600)
-    # Users walk through these folders to their own, but can't list them.
+    # Users walk through this folder to their own clusters, but can't list it.
     own_directory(site.clusters, 0o711 if site.config.multiuser else 0o700)
     if site.config.multiuser:
-        own_directory(site.runtime, 0o711)
+        site.make_runtime()
 
 
 # ---- readiness

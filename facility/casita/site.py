@@ -160,8 +160,11 @@ class Site:
         path = self.state / "run" / "supervisor.sock"
         if len(os.fsencode(path)) < 100:
             return path
-        mode = 0o711 if self.config.multiuser else 0o700
-        return own_directory(self.runtime, mode) / "supervisor.sock"
+        return self.runtime / "supervisor.sock"
+
+    def make_runtime(self) -> None:
+        """Make the folder of sockets, through which users walk to their own (multiuser)."""
+        own_directory(self.runtime, 0o711 if self.config.multiuser else 0o700)
 
     def place(self, backend: Backend) -> Place:
         """Return what one backend may know."""

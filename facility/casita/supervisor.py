@@ -45,14 +45,13 @@ class ProcessState:
 
 def configuration(site: Site, processes: Iterable[Process]) -> str:
     """Return the text of ``supervisord.conf``."""
-    run = site.state / "run"
     parser = configparser.RawConfigParser()
     parser["unix_http_server"] = {"file": str(site.socket), "chmod": "0700"}
     parser["supervisord"] = {
         "logfile": str(site.logs / "supervisord.log"),
         "logfile_maxbytes": str(LOG_BYTES),
         "logfile_backups": str(LOG_BACKUPS),
-        "pidfile": str(run / "supervisord.pid"),
+        "pidfile": str(pid_file(site)),
         "childlogdir": str(site.logs),
         "nodaemon": "true",
         "silent": "true",
@@ -114,6 +113,11 @@ def log_file(site: Site, name: str) -> Path:
     return site.logs / f"{name}.log"
 
 
+def pid_file(site: Site) -> Path:
+    """Return the file with supervisord's pid."""
+    return site.state / "run" / "supervisord.pid"
+
+
 # ---- driving it
 
 
@@ -155,7 +159,7 @@ def _remote(site: Site) -> Iterator[xmlrpc.client.ServerProxy]:
 def daemon(site: Site) -> psutil.Process | None:
     """Return this facility's live supervisord, or None."""
     try:
-        pid = int((site.state / "run" / "supervisord.pid").read_text())
+        pid = int(pid_file(site).read_text())
         process = psutil.Process(pid)
         # A pid alone proves nothing after a reboot, nor do words that any user can repeat.
         mine = process.uids().real == os.getuid()
@@ -174,6 +178,8 @@ def start(site: Site, processes: Iterable[Process]) -> psutil.Process:
     ProcessError
         It ended at once; the message holds its log's tail.
     """
+    if site.socket.parent == site.runtime:
+        site.make_runtime()
     conf = site.etc / "supervisord.conf"
     write_atomic(conf, configuration(site, processes))
     output = site.logs / "supervisord.out"

@@ -10,7 +10,7 @@ from casita import site as module
 from casita.config import FacilityConfig
 from casita.errors import StateError
 from casita.files import write_atomic
-from casita.site import choose_ports, open_site, prepare
+from casita.site import Site, choose_ports, first_open_port, open_site, prepare
 
 
 def test_state_is_private_and_kept(tmp_path):
@@ -70,9 +70,28 @@ def test_somebody_elses_folder_is_refused(tmp_path):
 
 def test_a_long_state_path_still_gets_a_socket(tmp_path):
     long = tmp_path / ("x" * 100)
-    socket_path = prepare(FacilityConfig(), long).socket
-    assert len(os.fsencode(socket_path)) < 104
-    assert stat.S_IMODE(socket_path.parent.stat().st_mode) == 0o700
+    site = prepare(FacilityConfig(), long)
+    site.make_runtime()
+    assert len(os.fsencode(site.socket)) < 104
+    assert stat.S_IMODE(site.socket.parent.stat().st_mode) == 0o700
+    site.runtime.rmdir()
+
+
+def test_a_folder_for_sockets_that_is_somebody_elses_is_refused(tmp_path, monkeypatch):
+    site = prepare(FacilityConfig(), tmp_path / "state")
+    (tmp_path / "theirs").mkdir()
+    monkeypatch.setattr(Site, "runtime", property(lambda _: tmp_path / "link"))
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    with pytest.raises(StateError, match="can't be used as a folder"):
+        site.make_runtime()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root only: takes ports below 1024")
+def test_ports_of_root_are_chosen_for_several_people(tmp_path):
+    several = FacilityConfig.model_validate({"facility": {"profile": "multiuser"}})
+    ports = prepare(several, tmp_path / "state").ports
+    assert max(ports.values()) < first_open_port()
+    assert len(set(ports.values())) == len(ports)
 
 
 def test_atomic_write_leaves_the_old_content_when_the_disk_is_full(tmp_path, monkeypatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from casita.cli.options import JsonOption, StateOption
-from casita.errors import StateError
+from casita.errors import ProcessError, StateError
 from casita.site import default_state, open_site
 
 app = typer.Typer()
@@ -47,6 +49,7 @@ def up(
     from casita.backend import load_backends
     from casita.config import load
 
+    systemd = os.environ.pop("NOTIFY_SOCKET", "")
     if config is None and Path("casita.toml").is_file():
         config = Path("casita.toml")
     settings = load(config, load_backends())
@@ -59,9 +62,12 @@ def up(
     else:
         _print_login(started.site.state)
     if detach:
-        typer.echo("`casita down` stops it.")
+        option = f" --state {state}" if state else ""
+        typer.echo(f"`casita down{option}` stops it.")
         return
     typer.echo("Ctrl-C stops it.")
+    if systemd:
+        _tell(systemd, "READY=1")
     _wait_for_the_end(started.site.state)
 
 
@@ -73,6 +79,12 @@ def _print_login(state: Path) -> None:
     typer.echo(
         f"or as {site.config.login.admin} with the password in {state}/secrets/admin_password"
     )
+
+
+def _tell(systemd: str, message: str) -> None:
+    """Send a message to the service manager (sd_notify(3)); ``@`` is an abstract socket's NUL."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stream:
+        stream.sendto(message.encode(), systemd.replace("@", "\0", 1))
 
 
 def _wait_for_the_end(state: Path) -> None:
@@ -88,6 +100,10 @@ def _wait_for_the_end(state: Path) -> None:
     site = open_site(state)
     while not stop.wait(1):
         if supervisor.daemon(site) is None:
+            if supervisor.pid_file(site).exists():  # it removes the file when it ends in order
+                raise ProcessError(
+                    "supervisord was killed", hint="`casita up` takes over what it has left"
+                )
             typer.echo("the facility was stopped by somebody else")
             return
     runtime.down(state, report=typer.echo)
