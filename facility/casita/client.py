@@ -11,7 +11,7 @@ import os
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -21,7 +21,7 @@ import platformdirs
 
 from casita.auth import could_be_token
 from casita.config.units import round_duration
-from casita.errors import LoginError, ServiceError, StateError
+from casita.errors import CasitaError, LoginError, ServiceError, StateError
 from casita.files import private_directory, read_json, write_json
 from casita.site import LOGIN_PREFIX, Site, default_state, open_site
 
@@ -35,7 +35,7 @@ class Connection:
 
     url: str
     """Public URL without trailing slash."""
-    token: str
+    token: str = field(repr=False)
     gateway: str
     """Dask Gateway's public URL."""
     traffic: str
@@ -235,8 +235,8 @@ def operator(site: Site) -> Connection:
         raise StateError(f"the facility in {site.state} is down", hint="`casita up` starts it")
     kept = site.state / "run" / "operator.json"
     token = read_json(kept, {})
-    if token.get("url") != site.url or token.get("expires", 0) < time.time() + 300:
-        ca = str(site.config.facility.tls_certificate or "")
+    ca = str(site.config.facility.tls_certificate or "")
+    if token.get("url") != site.url or not _is_good(token, ca):
         with session(site.url, site.secret("operator"), ca) as http:
             made = checked(http.post(f"{LOGIN_PREFIX}/operator"))
         token = {"url": site.url, "token": made["token"], "expires": time.time() + 3600}
@@ -248,8 +248,19 @@ def operator(site: Site) -> Connection:
         traffic=site.gateway_traffic,
         user=site.config.login.admin,
         expires=token["expires"],
-        ca=str(site.config.facility.tls_certificate or ""),
+        ca=ca,
     )
+
+
+def _is_good(kept: Mapping[str, Any], ca: str) -> bool:
+    """Whether a token that was kept is accepted, and will be for a while."""
+    if kept.get("expires", 0) < time.time() + 300:
+        return False
+    try:
+        with session(kept["url"], kept["token"], ca) as http:
+            return http.get(f"{LOGIN_PREFIX}/whoami").is_success
+    except CasitaError:
+        return False
 
 
 # ---- what `casita login` keeps

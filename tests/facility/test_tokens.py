@@ -103,6 +103,12 @@ def test_the_operator_needs_no_login(facility):
     assert about["user"] == "admin"
     assert about["scopes"] == ["servers"]
     assert about["expires"] > time.time() + 13 * 86400
+    # Who tidies up their tokens does not lock themselves out.
+    listed = json.loads(facility.casita("token", "list", "--json").stdout)
+    for one in listed:
+        if one["note"] == "operator on this machine":
+            facility.casita("token", "revoke", one["id"])
+    facility.casita("clusters", "list")
     for offered in ("", "garbage", "é"):
         answer = ask(facility, "POST", f"{LOGIN}/operator", offered)
         assert answer.status_code == 401
@@ -226,10 +232,9 @@ def test_bad_tokens_are_one_sentence_in_a_terminal(facility, admin, bad, home, k
     kept["facilities"][facility.url]["token"] = bad[kind]
     with open(path, "w") as stream:
         json.dump(kept, stream)
-    for words in (("clusters", "list"), ("clusters", "create"), ("clusters", "limits")):
-        said = refused(*words, env=home)
-        assert f"{facility.url} refused the token (401): the hub token is missing" in said
-        assert f"hint: `casita login {facility.url}` gets a new one" in said
+    said = refused("clusters", "list", env=home)
+    assert f"{facility.url} refused the token (401): the hub token is missing" in said
+    assert f"hint: `casita login {facility.url}` gets a new one" in said
     said = refused("token", "list", env=home)
     sentence = "lacks the scope 'login'" if kind == "narrow" else "unknown, revoked or expired"
     assert sentence in said
