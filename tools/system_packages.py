@@ -41,6 +41,12 @@ PROGRAMS = (
         ("chromium",),
         "the tests in tests/browser are skipped",
     ),
+    Program(
+        "XRootD's server",
+        ("xrootd",),
+        ("xrootd-server", "iproute2"),
+        "the test of root:// in tests/data/test_inputs.py is skipped",
+    ),
 )
 
 

@@ -1,5 +1,6 @@
 """``pip install casita`` alone, for a terminal outside the facility: the command line stands."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -7,23 +8,32 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GET_UV = "import sys; sys.path.insert(0, 'tools'); import get_uv; from pathlib import Path; "
+
+
+def uv(*words: object) -> None:
+    """Run the uv that tools/ finds, with the settings that it makes of pip's."""
+    spec = importlib.util.spec_from_file_location("get_uv", ROOT / "tools" / "get_uv.py")
+    get_uv = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(get_uv)
+    done = subprocess.run(
+        [get_uv.find_uv(ROOT), "--quiet", *words],
+        env=get_uv.tool_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def casita(tmp_path_factory):
     """The command of an installation without extras, in an empty home."""
     folder = tmp_path_factory.mktemp("alone")
-    find = [sys.executable, "-c", GET_UV + "print(get_uv.find_uv(Path('.')))"]
-    uv = subprocess.run(find, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    uv = ROOT / uv.splitlines()[-1]
     locks = ROOT / "requirements"
     options = ["--constraint", locks / "dev.txt", "--build-constraint", locks / "build.txt"]
-    for command in (
-        ["venv", "--python", sys.executable, folder / "venv"],
-        ["pip", "install", "--python", folder / "venv", *options, ROOT],
-    ):
-        subprocess.run([uv, "--quiet", *command], check=True, stdin=subprocess.DEVNULL)
+    uv("venv", "--python", sys.executable, folder / "venv")
+    uv("pip", "install", "--python", folder / "venv", *options, ROOT)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

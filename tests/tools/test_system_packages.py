@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 APT = """#!/bin/sh
 echo "$@" >> {log}
-case "$*" in *install*) printf '#!/bin/sh' > {bin}/chromium; chmod +x {bin}/chromium;; esac
+case "$*" in *install*) cd {bin}; for p in chromium xrootd; do echo > $p; chmod +x $p; done;; esac
 """
 
 
@@ -48,11 +48,12 @@ def as_root(apt: str) -> dict[str, str]:
 
 
 def test_nothing_is_said_when_all_is_there(machine):
-    assert machine(chromium="#!/bin/sh") == ""
+    assert machine(chromium="#!/bin/sh", xrootd="#!/bin/sh") == ""
 
 
 def test_without_apt_it_says_what_is_missing_what_is_skipped_and_what_to_type(machine):
-    said = machine()
+    said = machine(xrootd="#!/bin/sh")
+    assert "XRootD" not in said
     assert "Chromium is missing: the tests in tests/browser are skipped" in said
     assert "sudo apt-get install chromium" in said
 
@@ -68,7 +69,7 @@ def test_what_is_missing_is_installed(machine, tmp_path):
     assert "missing" not in said
     update, install = (tmp_path / "log").read_text().splitlines()
     assert update.split()[:2] == ["--quiet", "update"]
-    assert install.startswith("install --yes --no-install-recommends chromium")
+    assert install.startswith("install --yes --no-install-recommends chromium xrootd-server")
 
 
 def test_an_apt_that_fails_does_not_stop_the_tests(machine):
