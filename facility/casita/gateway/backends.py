@@ -68,8 +68,8 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
 
     async def setup(self, app: web.Application) -> None:
         """Start as upstream does, with the routes for limits and logs."""
+        self._exits: dict[int, asyncio.Task[int]] = {}
         await super().setup(app)
-        self._exits: dict[int, int] = {}
         app.add_routes(routes)
 
     # ---- limits
@@ -189,12 +189,8 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
             umask=0o077,
             **self.identity(cluster),
         )
-        self._exits.pop(process.pid, None)
-        self.task_pool.spawn(self._note_exit(process))
+        self._exits[process.pid] = self.task_pool.spawn(process.wait())
         return process.pid
-
-    async def _note_exit(self, process: asyncio.subprocess.Process) -> None:
-        self._exits[process.pid] = await process.wait()
 
     async def do_setup(self) -> None:
         """Give up at once what ended while the gateway was away."""
@@ -205,12 +201,16 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
                 await self.stop_cluster(cluster.name, failed=True)
 
     def _check_status(self, o: Cluster | Worker) -> bool:
-        cluster = o.cluster if isinstance(o, Worker) else o
-        return bool(self._ours(o.state.get("pid"), cluster))
+        pid, cluster = o.state.get("pid"), o.cluster if isinstance(o, Worker) else o
+        if child := self._exits.get(pid):
+            return not child.done()
+        return bool(self._ours(pid, cluster))
 
     async def do_stop_worker(self, worker: Worker) -> None:
         """Stop a worker and everything it started."""
-        await self.stop_group(worker.state.get("pid"), worker.cluster)
+        pid = worker.state.get("pid")
+        await self.stop_group(pid, worker.cluster)
+        self._exits.pop(pid, None)
 
     async def stop_group(self, leader: int | None, cluster: Cluster) -> None:
         """Stop a process group of a cluster: SIGINT, SIGTERM, SIGKILL."""
@@ -249,18 +249,20 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
     async def do_stop_cluster(self, cluster: Cluster) -> None:
         """Stop the scheduler; keep logs and reason if the cluster failed."""
         if cluster.target == JobStatus.FAILED:
-            text, reason = self._live_logs(cluster, 400), self._reason(cluster)
+            text, reason = self._live_logs(cluster, 400), await self._reason(cluster)
             logs.keep(text, reason, Path(self.failed_directory) / cluster.name)
         await self.stop_group(cluster.state.get("pid"), cluster)
+        self._exits.pop(cluster.state.get("pid"), None)
         self._kill_leftovers(cluster)
         folder = str(Path(self.clusters_directory) / cluster.name)
         await asyncio.to_thread(self.cleanup_working_directory, folder)
 
-    def _reason(self, cluster: Cluster) -> str:
+    async def _reason(self, cluster: Cluster) -> str:
         pid = cluster.state.get("pid")
-        if pid in self._exits:
-            return f"the scheduler ended with status {self._exits[pid]}"
-        if pid and not self._ours(pid, cluster):
+        gone = bool(pid) and not self._ours(pid, cluster)
+        if (ended := self._exits.get(pid)) and (gone or ended.done()):
+            return f"the scheduler ended with status {await ended}"
+        if gone:
             return "the scheduler ended while the gateway was away"
         if cluster.worker_start_failure_count >= self.worker_start_failure_limit:
             return f"{cluster.worker_start_failure_count} workers in a row failed to start"
