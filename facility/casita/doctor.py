@@ -31,6 +31,9 @@ PAM = Path("/etc/pam.d/login")
 LOW_SPACE = 5 * 2**30
 """Bytes below which a warning is due: one user's dataset can fill them."""
 
+PROGRAMS = ("dask", "dask-gateway-server", "jupyterhub-singleuser", "supervisord", "traefik")
+"""What a facility runs, beside modules of its own Python."""
+
 Check = Callable[[Site], Iterable[Finding]]
 
 
@@ -86,12 +89,16 @@ def _not_only_roots(path: Path) -> Path | None:
 
 
 def _programs(site: Site) -> Iterable[Finding]:
-    for name in ("traefik", "dask-gateway-server", "jupyterhub-singleuser", "dask"):
-        if not os.access(BIN / name, os.X_OK):
-            yield Finding(
-                "error", name, f"{BIN / name} is missing", "install casita again: `make demo`"
-            )
-    yield Finding("ok", "programs", f"looked for in {BIN}")
+    missing = [name for name in PROGRAMS if not os.access(BIN / name, os.X_OK)]
+    for name in missing:
+        yield Finding(
+            "error",
+            name,
+            f"{BIN / name} is missing",
+            "install casita with its extras [hub,service,jupyter,kernel]",
+        )
+    if not missing:
+        yield Finding("ok", "programs", f"all {len(PROGRAMS)} are in {BIN}")
 
 
 def _space(site: Site) -> Iterable[Finding]:
