@@ -4,6 +4,7 @@ import pwd
 import secrets
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -36,8 +37,9 @@ def test_nobody_comes_in_as_the_administrator_by_a_name_like_theirs(town):
     tricks = [name.upper(), f"{name} ", f" {name}", f"{name}/", f"../{name}", f"./{name}"]
     tricks += [f"{name}/../{bob.name}", f"{bob.name}/../{name}", f"{name}\\", f"{name}%20"]
     tricks += [f"{name}\t", f"{name}\u200b", f"{name}@{bob.name}", f"{name},{bob.name}"]
-    for trick in tricks:
-        assert "Invalid username or password" in bob.refused(trick), trick
+    with ThreadPoolExecutor(4) as at_once:  # PAM takes its time to refuse
+        pages = list(at_once.map(bob.refused, tricks))
+    assert [t for t, p in zip(tricks, pages, strict=True) if "Invalid username" not in p] == []
     # A person may type their own name in capitals.
     with town.admin.login() as session:
         assert session.user == name

@@ -113,7 +113,10 @@ def test_no_token_or_secret_stands_in_a_command_line(town, alice, bob, clusters)
 def test_nothing_is_left_in_common_folders_for_others_to_read(alice, bob, clusters):
     alice.kernel.run("client.submit(lambda: b'x' * 10**6).result()")
     for top in ("/tmp", "/var/tmp", "/dev/shm", "/run"):
-        for folder, _, files in os.walk(top):
+        for folder, inner, files in os.walk(top):
+            if not Path(folder).stat().st_mode & stat.S_IXOTH:
+                inner.clear()  # nobody else comes in here
+                files = []
             for path in (Path(folder), *(Path(folder, name) for name in files)):
                 try:
                     about = path.lstat()
@@ -241,7 +244,7 @@ context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 context.load_cert_chain(f"{given[0]}/.certs/dask.crt", f"{given[0]}/.certs/dask.pem")
 for host, port, name in given[1]:
     try:
-        with socket.create_connection((host, port), 20) as plain:
+        with socket.create_connection((host, port), 5) as plain:
             with context.wrap_socket(plain, server_hostname=name or "dask") as stream:
                 answer.append("data" if stream.recv(8) else "closed")
     except OSError as error:
