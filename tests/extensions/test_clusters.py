@@ -184,9 +184,10 @@ def test_logs_are_followed_until_the_cluster_ends(clusters, home):
             seen.append(line)
         log = clusters("logs", name, "--process", "scheduler", "-n", "500").stdout
         clusters("stop", name)
-        rest, err = following.communicate(timeout=30)
-        assert following.returncode == 0, err
-    followed = [one for one in "".join([*seen, rest]).splitlines() if one.startswith("scheduler")]
+        # communicate() would leave out what readline() has taken in already.
+        seen.append(following.stdout.read())
+        assert following.wait(30) == 0, following.stderr.read()
+    followed = [one for one in "".join(seen).splitlines() if one.startswith("scheduler")]
     assert followed[: len(log.splitlines())] == log.splitlines()  # each once, in order
 
 
