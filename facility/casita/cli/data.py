@@ -86,11 +86,11 @@ def fetch(
 def generate(
     name: Annotated[str, typer.Argument(help="What to call it.")] = "ttbar",
     events: Annotated[int, typer.Option(min=1, help="In all files together.")] = 100_000,
-    files: Annotated[int, typer.Option(min=1)] = 2,
+    files: Annotated[int, typer.Option(min=1, help="How many files to make.")] = 2,
     source: Annotated[
         str, typer.Option(help="A real NanoAOD ROOT file, or a sample of the catalogue.")
     ] = SAMPLES[0].name,
-    file_format: Annotated[Format, typer.Option("--format")] = Format.root,
+    file_format: Annotated[Format, typer.Option("--format", help="Of the files.")] = Format.root,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same events.")] = 1,
     branches: Annotated[
         str, typer.Option(help="Regular expression: only these branches. Default: all.")

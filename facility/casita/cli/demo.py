@@ -31,7 +31,9 @@ def demo(
         int, typer.Option(min=0, help="Make so many events from a real sample, and use those.")
     ] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Workers of the Dask cluster.")] = 2,
-    config: Annotated[Path | None, typer.Option("--config", help="casita.toml.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="casita.toml; default: none, all defaults.")
+    ] = None,
     allow_root: Annotated[
         bool, typer.Option("--allow-root", help="Let the facility run as root.")
     ] = False,
