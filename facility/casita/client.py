@@ -236,10 +236,18 @@ def operator(site: Site) -> Connection:
     kept = site.state / "run" / "operator.json"
     token = read_json(kept, {})
     ca = str(site.config.facility.tls_certificate or "")
-    if token.get("url") != site.url or not _is_good(token, ca):
+    backends = sorted(site.backends)  # each may bring scopes
+    known = token.get("url") == site.url and token.get("backends") == backends
+    if not known or not _is_good(token, ca):
         with session(site.url, site.secret("operator"), ca) as http:
             made = checked(http.post(f"{LOGIN_PREFIX}/operator"))
-        token = {"url": site.url, "token": made["token"], "expires": time.time() + 3600}
+        expires = time.time() + 3600
+        token = {
+            "url": site.url,
+            "token": made["token"],
+            "expires": expires,
+            "backends": backends,
+        }
         write_json(kept, token)
     return Connection(
         url=site.url,

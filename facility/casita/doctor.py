@@ -189,10 +189,11 @@ def _running(site: Site) -> Iterable[Finding]:
             yield Finding("ok", line.name, f"pid {line.pid}, {line.detail}")
             continue
         last = tail(supervisor.log_file(site, line.name), 1)
+        told = [line.state, line.detail, f"its log ends with: {last}" if last else ""]
         yield Finding(
             "error",
             line.name,
-            f"{line.state}: {line.detail}; its log ends with: {last}",
+            "; ".join(filter(None, told)),
             f"`casita logs {line.name}`, then `casita restart {line.name}`",
         )
 

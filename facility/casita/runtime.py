@@ -26,9 +26,9 @@ from casita.backend import Process
 from casita.config import FacilityConfig
 from casita.config.units import format_size
 from casita.errors import CasitaError, ProcessError, StateError
-from casita.files import closed_to_others, own_directory, tail, write_atomic
+from casita.files import closed_to_others, own_directory, read_json, tail, write_atomic
 from casita.processes import generated_files, processes, rules_file
-from casita.site import Site, open_site, prepare
+from casita.site import Site, make_directories, open_site, prepare
 
 PYTHON = (Path(sys.prefix), Path(sys.executable))
 """What users' processes need to enter, besides their own folders."""
@@ -70,13 +70,11 @@ def up(
     """
     began = time.monotonic()
     check_profile(config, allow_root=allow_root)
-    site = prepare(config, state)
-    with _lock(site):
-        if supervisor.daemon(site):
-            raise StateError(
-                f"a facility is already up in {site.state}: {site.url}",
-                hint="`casita status` looks at it, `casita down` stops it",
-            )
+    state = make_directories(state)
+    with _lock(state):
+        # Before anything is written: the one that runs goes on with its own configuration.
+        _refuse_second(Site(config, state, ports={}, backends={}))
+        site = prepare(config, state)
         _check_space(site)
         _check_open_to_users(site)
         cleaned, adopted = _clear_leftovers(site, report)
@@ -153,7 +151,7 @@ def restart(state: Path, name: str | None = None, report: Report = print) -> Sit
         A process does not exist or did not become ready.
     """
     site = open_site(state)
-    with _lock(site):
+    with _lock(site.state):
         _write_files(site)
         known = [state.name for state in supervisor.states(site)]
         ordered = [p.name for p in processes(site) if p.name in known]
@@ -168,16 +166,25 @@ def restart(state: Path, name: str | None = None, report: Report = print) -> Sit
 
 
 @contextmanager
-def _lock(site: Site) -> Iterator[None]:
-    with (site.state / "run" / "lock").open("w") as stream:
+def _lock(state: Path) -> Iterator[None]:
+    with (state / "run" / "lock").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise StateError(
-                f"another casita command is starting or restarting {site.state}",
+                f"another casita command is starting or restarting {state}",
                 hint="wait for it, then look with `casita status`",
             ) from None
         yield
+
+
+def _refuse_second(site: Site) -> None:
+    if supervisor.daemon(site):
+        url = read_json(site.state / "site.json", {}).get("url", "")
+        raise StateError(
+            f"a facility is already up in {site.state}: {url}",
+            hint="`casita status` looks at it, `casita down` stops it",
+        )
 
 
 def _check_space(site: Site) -> None:

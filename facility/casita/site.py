@@ -180,6 +180,14 @@ class Site:
         """Return the validated ``[backends.<name>]`` of one backend."""
         return configuration.backend_settings(self.config, backend)
 
+    def backend_environment(self) -> dict[str, str]:
+        """Return what the backends give to every user's server and every Dask worker."""
+        environment: dict[str, str] = {}
+        for backend in self.backends.values():
+            environment |= backend.environment
+            environment |= backend.user_environment(self.settings(backend), self.place(backend))
+        return environment
+
     # ---- secrets
     def secret(self, name: str, size: int = 32) -> str:
         """Return the secret ``name`` as hex, generating ``size`` random bytes the first time."""
@@ -204,6 +212,21 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def make_directories(state: Path) -> Path:
+    """Make the state directory with its folders and return its absolute path.
+
+    Raises
+    ------
+    StateError
+        It can't be used or belongs to somebody else.
+    """
+    state = state.absolute()
+    _check_owner(state)
+    for folder in (state, *(state / name for name in FOLDERS)):
+        private_directory(folder)
+    return state
+
+
 def prepare(config: FacilityConfig, state: Path, *, forget_ports: Iterable[str] = ()) -> Site:
     """Make the state directory, keep or choose the ports, and return the Site.
 
@@ -219,11 +242,7 @@ def prepare(config: FacilityConfig, state: Path, *, forget_ports: Iterable[str] 
     StateError
         The directory can't be used or belongs to somebody else.
     """
-    state = state.absolute()
-    _check_owner(state)
-    private_directory(state)
-    for folder in FOLDERS:
-        private_directory(state / folder)
+    state = make_directories(state)
     backends = configuration.enabled_backends(config, load_backends())
     wanted = [*PORTS, *(f"{b.name}.{port}" for b in backends.values() for port in b.ports)]
     fixed = {"public": config.facility.port, "traffic": config.gateway.port}
@@ -264,8 +283,14 @@ def open_site(state: Path) -> Site:
         raise StateError(f"no facility in {state}", hint="`casita up` starts one")
     backends = load_backends()
     config = configuration.load(state / "casita.toml", backends)
-    enabled = configuration.enabled_backends(config, backends)
-    return Site(config=config, state=state, ports=stored["ports"], backends=enabled)
+    ports = stored["ports"]
+    placed = {
+        name: backend
+        for name, backend in configuration.enabled_backends(config, backends).items()
+        # One that was installed since the last `up` has no place here yet.
+        if all(f"{name}.{port}" in ports for port in backend.ports)
+    }
+    return Site(config=config, state=state, ports=ports, backends=placed)
 
 
 def choose_ports(

@@ -7,6 +7,7 @@ import pytest
 
 from casita.demo.job import notebook_file
 from casita.demo.notebook import Server, free_name, load
+from casita.sweep import belongings
 
 KNOWN = {"events": 200, "4j1b": 7, "4j2b": 33}
 """Of the sample nano_tt_v12."""
@@ -82,3 +83,20 @@ def test_parameters_are_set_where_a_person_sees_them():
     assert "WORKERS = 3\n" in source
     with pytest.raises(ValueError, match="no parameter NOTHING"):
         load(notebook_file(), NOTHING=1)
+
+
+def test_no_stranger_can_listen_to_the_kernel(outcome, facility):
+    """It lives on behind the notebook, on Unix sockets in a private folder."""
+    kernels = [
+        one.process
+        for one in belongings(facility.site.instance)
+        if "ipykernel_launcher" in one.process.cmdline()
+    ]
+    assert kernels
+    for kernel in kernels:
+        listening = [c for c in kernel.net_connections("inet") if c.status == "LISTEN"]
+        # ipykernel's pipe for child processes: it takes what knows its secret, and gives nothing.
+        assert len(listening) <= 1
+    folder = facility.site.runtime / "jupyter"
+    assert list(folder.glob("kernel-*"))
+    assert folder.parent.stat().st_mode & 0o077 == 0

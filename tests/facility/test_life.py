@@ -59,8 +59,12 @@ def test_everything_listens_on_loopback_only(own):
 
 
 def test_a_second_up_is_refused_in_one_line(own):
-    done = own.casita("up", "--detach", *ROOT, check=False)
+    before = (own.state / "casita.toml").read_text()
+    other = own.state / "other.toml"
+    other.write_text('[facility]\nname = "other"\n')
+    done = own.casita("up", "--detach", "--config", other, *ROOT, check=False)
     assert done.returncode == 1
+    assert (own.state / "casita.toml").read_text() == before
     assert f"already up in {own.state}: {own.url}" in done.stderr
     assert done.stderr.count("\n") == 2  # the error and the hint
 

@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from casita import site as module
+from casita.backend import Backend, load_backends
 from casita.config import FacilityConfig
 from casita.errors import StateError
 from casita.files import write_atomic
@@ -106,3 +107,13 @@ def test_atomic_write_leaves_the_old_content_when_the_disk_is_full(tmp_path, mon
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_backend_installed_since_the_last_up_has_no_place_yet(tmp_path, monkeypatch):
+    prepare(FacilityConfig(), tmp_path)
+    installed = {**load_backends(), "new": Backend(name="new", title="New", ports=("web",))}
+    monkeypatch.setattr(module, "load_backends", lambda: installed)
+    assert "new" not in open_site(tmp_path).backends
+    again = prepare(FacilityConfig(), tmp_path)
+    assert again.place(installed["new"]).ports["web"] == again.ports["new.web"]
+    assert "new" in open_site(tmp_path).backends

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from casita.backend import load_backends
-from casita.cli.options import JsonOption, StateOption
+from casita.cli.options import ConnectionOption, JsonOption
 from casita.client import (
     Connection,
     checked,
@@ -228,7 +228,7 @@ def logout(
 
 
 @app.command()
-def whoami(state: StateOption = None, as_json: JsonOption = False) -> None:
+def whoami(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """Show who you are at which facility, and what your token may do.
 
     Example: `casita whoami`
@@ -250,7 +250,7 @@ def create(
     expires: Annotated[str, typer.Option(metavar="TIME", help='E.g. "10m", "8h", "7d".')] = "1h",
     note: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the token alone.")] = False,
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a token that may do no more than your own, for a job or another program.
@@ -274,7 +274,7 @@ def create(
 
 
 @tokens.command("list")
-def list_tokens(state: StateOption = None, as_json: JsonOption = False) -> None:
+def list_tokens(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """List your tokens that were made by casita.
 
     Example: `casita token list`
@@ -304,7 +304,7 @@ def _short(moment: str | None) -> str:
 @tokens.command()
 def revoke(
     identifier: Annotated[str, typer.Argument(help="As `casita token list` shows it.")],
-    state: StateOption = None,
+    state: ConnectionOption = None,
 ) -> None:
     """End a token at once.
 
@@ -327,7 +327,7 @@ def revoke(
 )
 def run(
     command: Annotated[list[str], typer.Argument(help="What to run, and its arguments.")],
-    state: StateOption = None,
+    state: ConnectionOption = None,
 ) -> None:
     """Run a local command connected to the facility: `dask_gateway.Gateway()` just works in it.
 

@@ -13,7 +13,16 @@ StateOption = Annotated[
         "--state",
         envvar="CASITA_STATE",
         help="State directory of the facility meant.",
-        show_default="the user's own",
+        show_default="your own",
+    ),
+]
+ConnectionOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        envvar="CASITA_STATE",
+        help="State directory of the facility meant.",
+        show_default="the one last logged in to",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

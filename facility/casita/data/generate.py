@@ -103,7 +103,7 @@ def _folder(plan: Plan, name: str, directory: Path) -> Path:
     elif there != plan.manifest():
         raise DataError(
             f"{name!r} was generated with other parameters",
-            hint=f"choose another --name, or `casita data remove {name}`",
+            hint=f"choose another name, or `casita data remove {name}`",
         )
     return folder
 

@@ -78,7 +78,7 @@ def run(
             hint="use the embedded profile; notebooks/ttbar.ipynb runs in both",
         )
     runtime.check_profile(config, allow_root=allow_root)
-    with steps.step("data: real CMS NanoAOD, checked"):
+    with steps.step("data: checked" if data else "data: real CMS NanoAOD, checked"):
         data = _check_data(data, steps) if data else _sample_data(events, state, steps)
     with steps.step("facility: hub, proxy and gateway start"):
         site = _facility(config, state, steps, allow_root=allow_root)
@@ -108,7 +108,7 @@ def _check_data(data: str, steps: Steps) -> str:
     found = inputs(data)
     if len({one.format for one in found}) > 1:
         raise DataError(f"{data}: both ROOT and Parquet files", hint="name files of one format")
-    steps.note(f"{sum(one.events for one in found):,} events in {len(found)} files")
+    steps.note(f"{sum(one.events for one in found):,} events, files: {len(found)}")
     return data if urlsplit(data).scheme else str(Path(data).expanduser().absolute())
 
 

@@ -61,7 +61,10 @@ def _clusters(site: Site, c: Any) -> None:
     c.ClusterConfig.worker_cmd = worker
     c.ClusterConfig.scheduler_memory = SCHEDULER_MEMORY
     c.ClusterConfig.idle_timeout = site.config.gateway.idle_timeout
-    c.ClusterConfig.environment = {"CASITA_PRELOAD": ",".join(site.config.gateway.preload)}
+    c.ClusterConfig.environment = {
+        **site.backend_environment(),
+        "CASITA_PRELOAD": ",".join(site.config.gateway.preload),
+    }
     c.Backend.cluster_options = cluster_options(site.config.gateway)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -16,6 +15,9 @@ from casita.site import GATEWAY_PREFIX, Site
 
 USER_NAME = r"^[a-z_][a-z0-9_.-]{0,31}$"
 ADD_USER = ["/usr/sbin/useradd", "--create-home", "--shell", "/bin/bash", "-K", "HOME_MODE=0700"]
+KERNELS = ["--KernelManager.transport=ipc"]
+"""Sockets in a private folder: any user of the machine can connect to a kernel's TCP ports, and
+would read whatever a cell prints."""
 CULLER_SCOPES = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
 
 
@@ -131,10 +133,7 @@ def user_environment(site: Site) -> dict[str, str]:
     }
     if not site.config.multiuser:
         environment["CASITA_DATA"] = str(site.data)
-    for backend in site.backends.values():
-        environment |= backend.environment
-        environment |= backend.user_environment(site.settings(backend), site.place(backend))
-    return environment
+    return environment | site.backend_environment()
 
 
 def _pages(site: Site, c: Any) -> None:
@@ -154,8 +153,8 @@ def _one_person(site: Site, c: Any) -> None:
     c.Authenticator.admin_users = {admin}
     c.JupyterHub.spawner_class = "simple"
     c.SimpleLocalProcessSpawner.home_dir_template = str(site.state / "home" / "{username}")
-    if os.getuid() == 0:
-        c.Spawner.args = ["--allow-root"]
+    c.Spawner.args = [*KERNELS, *(["--allow-root"] if os.getuid() == 0 else [])]
+    c.Spawner.environment["JUPYTER_RUNTIME_DIR"] = str(site.runtime / "jupyter")
 
 
 def _several_people(site: Site, c: Any) -> None:
@@ -181,12 +180,6 @@ def _several_people(site: Site, c: Any) -> None:
     c.AccountSpawner.runtime_directory = str(site.runtime)
     c.AccountSpawner.instance = site.instance
     c.Spawner.cmd = ["/bin/sh", "-c", START, "casita-server", *c.Spawner.cmd]
-    c.Spawner.args = ["--KernelManager.transport=ipc"]
+    c.Spawner.args = KERNELS
     # A server that ended is noticed before another user could take its port.
     c.Spawner.poll_interval = 5
-
-
-def missing_programs() -> list[str]:
-    """Return the modules without which no facility can run on this machine."""
-    wanted = ("jupyterhub", "jupyterhub_traefik_proxy", "dask_gateway_server", "jupyterlab")
-    return [name for name in wanted if importlib.util.find_spec(name) is None]
