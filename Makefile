@@ -36,6 +36,7 @@ lint: env ## format, style, types, import rules, and what no committed file may 
 	$(BIN)/mypy tools
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_tree.py
+	$(BIN)/python tools/docs.py --check
 
 docs: env ## the pages in docs/, with the generated reference
 	@$(BIN)/python tools/docs.py $(ARGS)

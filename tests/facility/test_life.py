@@ -1,7 +1,10 @@
 """A facility's life, as its operator sees it: up, kill, restart, down."""
 
 import os
+import re
 import socket
+import subprocess
+import sys
 
 import httpx
 import psutil
@@ -158,6 +161,23 @@ def test_a_busy_port_is_one_clear_line(tmp_path):
     assert done.returncode == 1
     assert f"port {port} (facility.port) is in use by" in done.stderr
     assert f"pid {os.getpid()}" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount a small disk")
+def test_a_full_disk_is_one_clear_line(tmp_path):
+    """On a disk of its own, in a mount namespace that ends with the command."""
+    words = [sys.executable, "-m", "casita", "up", "--detach", *ROOT, "--state", tmp_path / "s"]
+    mount = 'mount -t tmpfs -o size=20m none "$0" && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mount, tmp_path, *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.search(r"only .* free, 200 MiB needed", done.stderr), done.stderr
     assert len(done.stderr.splitlines()) == 2
 
 
