@@ -29,6 +29,8 @@ def gateway(running: Facility) -> Iterator[Any]:
     """Give a dask_gateway.Gateway of the administrator."""
     from dask_gateway import Gateway, JupyterHubAuth
 
+    import casita_clusters.closing  # noqa: F401 (no noise when it is thrown away)
+
     site = running.site
     with running.login() as session:
         token = session.token("benchmark", 6 * 3600)

@@ -2,9 +2,11 @@
 
 import re
 
+import httpx
 import pytest
 
 from casita.hub.once import new_login_link
+from casita.testing import wait_for
 
 pytest.importorskip("playwright.sync_api")
 
@@ -20,10 +22,14 @@ def cluster(facility):
 
     site = facility.site
     with facility.login() as session:
-        auth = JupyterHubAuth(api_token=session.token("test", 600))
+        token = session.token("test", 600)
+    auth = JupyterHubAuth(api_token=token)
     with Gateway(site.gateway_url, proxy_address=site.gateway_traffic, auth=auth) as gateway:
         made = gateway.new_cluster()
         made.scale(1)
+        page = f"{site.gateway_url}/clusters/{made.name}/status"
+        headers = {"Authorization": f"token {token}"}
+        wait_for(lambda: httpx.get(page, headers=headers).status_code == 200, 30, "the dashboard")
         yield made
         made.shutdown()
 

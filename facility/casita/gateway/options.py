@@ -59,13 +59,16 @@ def commands(environment: Path, *, preloads: bool) -> tuple[list[str], list[str]
         The folder that holds ``bin/dask``.
     preloads
         Whether casita is installed there.  If not, the guard of dashboards comes as a file, which
-        needs nothing but dask, and workers are not warmed.  (``--no-dashboard`` would be no way
-        out: dask then still serves logs and task names to whoever asks.)
+        needs nothing but dask, and nothing is done to start faster.  (``--no-dashboard`` would be
+        no way out: dask then still serves logs and task names to whoever asks.)
     """
     dask = str(environment / "bin" / "dask")
+    # A worker's own pages can't be reached: the scheduler's show all that they do.
+    worker = [dask, "worker", "--no-dashboard"]
     if not preloads:
         guard = ["--preload", str(Path(__file__).with_name("guard.py"))]
-        return [dask, "scheduler", *guard], [dask, "worker", *guard]
+        return [dask, "scheduler", *guard], [*worker, *guard]
     guard = ["--preload", "casita.gateway.guard"]
+    late = ["--no-dashboard", "--preload", "casita.gateway.dashboard"]
     warm = ["--preload", "casita.gateway.warm"]
-    return [dask, "scheduler", *guard], [dask, "worker", *guard, *warm]
+    return [dask, "scheduler", *guard, *late], [*worker, *guard, *warm]

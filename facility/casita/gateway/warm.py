@@ -1,7 +1,8 @@
 """A dask preload: import what every first task would wait for (``--preload casita.gateway.warm``).
 
-coffea and numba take seconds to import.  A worker does it in a thread while it registers, so the
-cluster is there as early as without, and the first task finds the modules (almost) loaded.
+coffea and numba take seconds to import.  A worker does it in a thread as soon as its siblings have
+started, too, so the cluster is there as early as without, and the first task finds the modules
+(almost) loaded.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import os
 import threading
 
 logger = logging.getLogger("distributed.casita.warm")
+DELAY = 0.5
+"""Seconds in which the workers that were asked for at the same time start."""
 
 
 def dask_setup(worker: object) -> None:
     """Start importing the modules named by ``CASITA_PRELOAD`` (comma separated)."""
     names = [name for name in os.environ.get("CASITA_PRELOAD", "").split(",") if name]
-    threading.Thread(target=_load, args=(names,), name="casita-warm", daemon=True).start()
+    thread = threading.Timer(DELAY, _load, [names])
+    thread.daemon = True
+    thread.start()
 
 
 def _load(names: list[str]) -> None:
