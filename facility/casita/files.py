@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import stat
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,27 @@ def write_atomic(path: Path, content: str | bytes, mode: int = 0o600) -> None:
             Path(temporary).unlink(missing_ok=True)
         remedy = "free some space" if error.errno == errno.ENOSPC else "check the folder's owner"
         raise StateError(f"{path}: can't be written: {error.strerror}", hint=remedy) from error
+
+
+def create_once(path: Path, content: str) -> None:
+    """Write a private file unless it is there; of several that try at once, one wins.
+
+    Nobody ever sees it empty: a program that starts at the same time may read it.
+
+    Raises
+    ------
+    StateError
+        The disk is full or the folder can't be written.
+    """
+    own = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    write_atomic(own, content)
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(own)
+    except OSError as error:
+        raise StateError(f"{path}: can't be written: {error.strerror}") from error
+    finally:
+        own.unlink()
 
 
 def write_json(path: Path, content: Any, mode: int = 0o600) -> None:

@@ -272,8 +272,7 @@ def _write_files(site: Site) -> None:
     rules_file(site).touch(mode=0o600)
     # Users walk through this folder to their own clusters, but can't list it.
     own_directory(site.clusters, 0o711 if site.config.multiuser else 0o700)
-    if site.config.multiuser:
-        site.make_runtime()
+    site.make_runtime()
 
 
 # ---- readiness

@@ -37,7 +37,14 @@ from casita import config as configuration
 from casita.backend import Backend, Place, load_backends
 from casita.config import FacilityConfig
 from casita.errors import StateError
-from casita.files import own_directory, private_directory, read_json, write_atomic, write_json
+from casita.files import (
+    create_once,
+    own_directory,
+    private_directory,
+    read_json,
+    write_atomic,
+    write_json,
+)
 
 PORTS = (
     "public",  # the URL people use (traefik)
@@ -192,14 +199,8 @@ class Site:
     def secret(self, name: str, size: int = 32) -> str:
         """Return the secret ``name`` as hex, generating ``size`` random bytes the first time."""
         path = self.state / "secrets" / name
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_text().strip()
-        except OSError as error:
-            raise StateError(f"{path}: can't be written: {error.strerror}") from error
-        with os.fdopen(handle, "w") as stream:
-            stream.write(secrets.token_hex(size))
+        if not path.exists():
+            create_once(path, secrets.token_hex(size))
         return path.read_text().strip()
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,6 +26,17 @@ def test_state_is_private_and_kept(tmp_path):
     assert prepare(FacilityConfig(), tmp_path / "state").ports == first.ports
     for path in [tmp_path / "state", *(tmp_path / "state").rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_a_secret_is_one_however_many_processes_ask_at_once(tmp_path):
+    """The programs of a facility start together, and two of them share a secret."""
+    site = prepare(FacilityConfig(), tmp_path)
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(50):
+            found = set(pool.map(lambda _, name=f"s{number}": site.secret(name), range(16)))
+            assert len(found) == 1
+            assert len(found.pop()) == 64
+    assert len(list((tmp_path / "secrets").iterdir())) == 50
 
 
 def test_all_ports_differ(tmp_path):

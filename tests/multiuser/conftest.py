@@ -183,10 +183,9 @@ class Kernel:
         assert answer.status_code == 201, answer.text
         self._channels = f"{base}/{answer.json()['id']}/channels".replace("http", "ws", 1)
         self._tls = {"ca_certs": ca} if ca else None
-        self.connect()
 
     def connect(self) -> None:
-        """Connect, or connect anew after a stop of the proxy."""
+        """Open the kernel's websocket."""
         header = {"Authorization": f"token {self.token}"}
         self.socket = websocket.create_connection(
             self._channels, header=header, timeout=180, sslopt=self._tls
@@ -194,6 +193,7 @@ class Kernel:
 
     def run(self, code: str) -> str:
         """Run a cell and return what it printed; its exception becomes an AssertionError."""
+        self.connect()  # anew: a server hangs up on who has not answered its pings for a while
         header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "version": "5.3"}
         header |= {"username": "", "session": "s", "date": "2026-01-01T00:00:00Z"}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}

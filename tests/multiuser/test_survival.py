@@ -48,7 +48,6 @@ def test_up_after_kill_9_adopts_what_users_have_and_forgets_who_left(town, alice
     town.config.write_text(text.replace(f', "{town.eve.name}"', ""))
     town.facility.casita("up", "--detach", "--config", town.config)
     assert users_processes(alice) == before
-    alice.kernel.connect()
     alice.kernel.run("client = Gateway().connect(cluster.name).get_client()")
     assert alice.kernel.ask("answer = client.submit(sum, (1, 2)).result(60)") == 3
     logs = f"{town.facility.url}/services/dask-gateway/api/v1/clusters/{clusters[bob.name]}/logs"
