@@ -89,7 +89,7 @@ class _Transport(httpx.HTTPTransport):
     """Turns what can go wrong into one sentence with a remedy."""
 
     def __init__(self, url: str, ca: str) -> None:
-        super().__init__(verify=_trust(ca) if url.startswith("https:") else False)
+        super().__init__(verify=trust(ca) if url.startswith("https:") else False)
         self._url = url
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -107,7 +107,7 @@ class _Transport(httpx.HTTPTransport):
         return response
 
 
-def _trust(ca: str) -> ssl.SSLContext:
+def trust(ca: str) -> ssl.SSLContext:
     """Return whom to believe: the facility's own authority, else those of this machine."""
     try:
         context = ssl.create_default_context(cafile=ca or None)

@@ -178,7 +178,7 @@ class Kernel:
     def __init__(self, url: str, user: str, token: str, ca: str | None = None) -> None:
         self.token = token
         base = f"{url}/user/{user}/api/kernels"
-        with HubSession(url, verify=ca or True) as session:
+        with HubSession(url, ca=ca or "") as session:
             answer = session._http.post(base, headers={"Authorization": f"token {token}"})
         assert answer.status_code == 201, answer.text
         self._channels = f"{base}/{answer.json()['id']}/channels".replace("http", "ws", 1)

@@ -65,7 +65,7 @@ def person(secured, folder):
     """The administrator, logged in by a one-time link over https, with a running server."""
     assert secured.url.startswith("https://127.0.0.1:")
     code = next(word for word in secured.casita("link").stdout.split() if "#" in word)
-    with HubSession(secured.url, verify=str(folder / "authority.pem")) as session:
+    with HubSession(secured.url, ca=str(folder / "authority.pem")) as session:
         session.login_once(code.partition("#")[2])
         session.start_server()
         yield session

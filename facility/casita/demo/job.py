@@ -125,13 +125,13 @@ def _analyse(site: Site, steps: Steps, data: str, workers: int) -> Outcome:
     from casita.demo import notebook as notebooks
     from casita.demo.session import HubSession
 
-    certificate = site.config.facility.tls_certificate
-    with HubSession(site.url, verify=str(certificate) if certificate else True) as hub:
+    ca = str(site.config.facility.tls_certificate or "")
+    with HubSession(site.url, ca=ca) as hub:
         with steps.step("login: the user's JupyterLab starts"):
             hub.login_once(new_login_link(site).partition("#")[2])
             hub.start_server()
             token = hub.token("casita demo", TOKEN_SECONDS)
-        server = notebooks.Server(f"{site.url}/user/{hub.user}", token, hub.verify)
+        server = notebooks.Server(f"{site.url}/user/{hub.user}", token, ca)
         with steps.step(f"analysis: ttbar on a Dask cluster of {workers} workers"):
             content = notebooks.load(notebook_file(), DATA=data, WORKERS=workers)
             name = notebooks.free_name(server, NOTEBOOK)

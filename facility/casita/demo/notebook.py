@@ -24,6 +24,7 @@ from jupyter_server.gateway.managers import GatewayKernelClient, GatewayKernelMa
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from casita.client import trust
 from casita.errors import ServiceError
 
 CELL_SECONDS = 24 * 3600
@@ -60,17 +61,17 @@ class Server:
         E.g. ``http://127.0.0.1:8000/user/alice``.
     token
         A hub token that may use it.
-    verify
-        CA file, or True.
+    ca
+        PEM file of a certificate authority of the facility's own, or "".
     """
 
-    def __init__(self, url: str, token: str, verify: bool | str = True) -> None:
+    def __init__(self, url: str, token: str, ca: str = "") -> None:
         self.url = url
         self._token = token
-        self._ca = verify if isinstance(verify, str) else None
+        self._ca = ca
         headers = {"Authorization": f"token {token}"}
         self._http = httpx.Client(
-            base_url=url, headers=headers, timeout=60, verify=verify, trust_env=False
+            base_url=url, headers=headers, timeout=60, verify=trust(ca), trust_env=False
         )
 
     def read(self, path: str) -> Any:
@@ -119,7 +120,7 @@ class Server:
         GatewayClient.clear_instance()
         gateway = GatewayClient.instance()
         gateway.url, gateway.auth_token, gateway.auth_scheme = self.url, self._token, "token"
-        gateway.ca_certs = self._ca
+        gateway.ca_certs = self._ca or None
         try:
             asyncio.run(_execute(notebook, kernel, report))
         except CellExecutionError as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from casita.client import trust
 from casita.errors import LoginError, ServiceError
 
 
@@ -23,15 +24,15 @@ class HubSession:
     ----------
     url
         Public URL of the facility, without trailing slash.
-    verify
-        False or a CA file for a facility with a certificate of its own.
+    ca
+        PEM file of a certificate authority of the facility's own, or "".
     """
 
-    def __init__(self, url: str, *, verify: bool | str = True) -> None:
+    def __init__(self, url: str, *, ca: str = "") -> None:
         self.url = url
-        self.verify = verify
+        self.ca = ca
         self.user = ""
-        self._http = httpx.Client(base_url=url, verify=verify, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=url, verify=trust(ca), timeout=30, trust_env=False)
 
     def __enter__(self) -> HubSession:
         return self
