@@ -32,13 +32,17 @@ def test_a_cell_computes_on_a_cluster_without_any_argument(browser, facility, sh
     page.wait_for_selector(".jp-Notebook .cm-content")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
     page.click(".jp-Notebook .cm-content")
+    page.wait_for_selector(".jp-Notebook .cm-editor.cm-focused")  # until then, typing goes nowhere
     page.keyboard.insert_text(CODE)
+    page.wait_for_selector(".jp-Notebook .cm-content:has-text('cluster.shutdown()')")
     page.keyboard.press("Shift+Enter")
-    page.wait_for_selector(
-        f".jp-OutputArea-output:has-text('workers 2 answer 42 {facility.site.gateway_url}')"
-    )
-    assert page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
-    page.screenshot(path=shots / "notebook.png")
+    try:
+        page.wait_for_selector(
+            f".jp-OutputArea-output:has-text('workers 2 answer 42 {facility.site.gateway_url}')"
+        )
+        assert page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
+    finally:
+        page.screenshot(path=shots / "notebook.png")
 
 
 def test_the_demos_notebook_opens_with_its_plot_and_a_live_slider(
