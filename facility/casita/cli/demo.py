@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,11 +91,13 @@ def _print(outcome: Outcome, steps: Steps, console: Console, state: Path | None)
     site = open_site((state or default_state()).absolute())
     link = new_login_link(site, f"/user/{outcome.user}/lab/tree/{Path(outcome.notebook).name}")
     option = f" --state {state}" if state else ""
+    # In a checkout it is not on PATH.
+    casita = "casita" if shutil.which("casita") else os.path.relpath(f"{sys.prefix}/bin/casita")
     for name, value in (
         ("plot", outcome.plot),
         ("notebook", outcome.notebook),
         ("facility", f"{outcome.url}, still running; user {outcome.user}"),
         ("log in once", link),
-        ("later", f"`casita link{option}` prints another link, `casita down{option}` stops it all"),
+        ("later", f"`{casita} link{option}` logs in again, `{casita} down{option}` stops it all"),
     ):
         console.print(f"{name:<12}{escape(value)}", soft_wrap=True)
