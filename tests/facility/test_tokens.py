@@ -403,9 +403,9 @@ def test_a_command_that_can_not_be_run_is_one_sentence(facility, admin, home, tm
 
 
 CATCH = """
-import signal, sys, time
-print("ready", flush=True)
+import sys, time
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     sys.exit(42)
