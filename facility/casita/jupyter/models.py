@@ -1,0 +1,46 @@
+"""What the Facility panel's header shows, as it travels from Jupyter server to browser.
+
+The panel's TypeScript types (extensions/lab/src/facility/models.ts) are made from these classes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class BackendState(_Model):
+    """One backend of the facility, as this user's server knows it."""
+
+    name: str
+    title: str
+    state: Literal["on", "off", "broken"]
+    """off: the operator's choice; broken: its part of the Jupyter server could not be loaded."""
+    reason: str = ""
+    remedy: str = ""
+
+
+class FacilityState(_Model):
+    """Who is where, and for how long: one event of ``/casita/facility/events``."""
+
+    name: str
+    """Of the facility."""
+    user: str
+    profile: str
+    """embedded, multiuser, ...; "" outside a facility's own servers."""
+    url: str
+    version: str
+    """Of casita."""
+    server_idle_ends: datetime | None = None
+    """When this server is stopped unless it is used; None where that never happens."""
+    server_idle_timeout: int | None = None
+    """Seconds."""
+    token_expires: datetime | None = None
+    """When the server's token ends; None: with the server."""
+    backends: list[BackendState] = Field(default_factory=list)
