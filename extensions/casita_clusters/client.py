@@ -1,24 +1,49 @@
-"""Clusters over Dask Gateway's REST API, for terminals and programs.
+"""Clusters over Dask Gateway's REST API: for terminals and kernels, and for event loops.
 
-Wire format: dask_gateway_server/routes.py of dask-gateway 2026.3, plus ``/limits`` and ``/logs``
-of casita's gateway.
+httpx and not ``dask_gateway.Gateway``, since that loads distributed, which a terminal and every
+user's Jupyter server can do without.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote, urlsplit
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
-from casita.client import checked
-from casita.errors import CasitaError, ServiceError
-from casita_clusters import engine
-from casita_clusters.models import Cluster, ClusterLogs, Limits, Option
+from casita.errors import CasitaError, MissingError, ServiceError
+from casita_clusters import engine, wire
+from casita_clusters.models import Cluster, ClusterLogs, Failure, Limits, Option, Page
+
+Answer = TypeVar("Answer")
+TOGETHER = 16
+"""Schedulers that are asked at the same time."""
+FAILED_WITHIN = timedelta(hours=1)
+"""How long a failure is told of."""
+
+
+class Survey(NamedTuple):
+    """A user's clusters."""
+
+    active: list[Cluster]
+    """Those that start or run, oldest first."""
+    failed: list[Cluster]
+    """Those that failed within the last hour, newest first."""
+
+
+class _Gateway:
+    """Where a gateway is: for clients, and for browsers."""
+
+    def __init__(self, base: httpx.URL, gateway: str) -> None:
+        self.path = urlsplit(gateway).path
+        # A server's own way to the gateway may be a private one.
+        self.public = str(base).rstrip("/") + self.path
 
 
 class Clusters:
@@ -29,49 +54,63 @@ class Clusters:
     http
         Session with the facility.
     gateway
-        Public URL of the gateway.
+        URL of the gateway.
     """
 
     def __init__(self, http: httpx.Client, gateway: str) -> None:
         self._http = http
-        self._gateway = gateway
-        self._api = f"{urlsplit(gateway).path}/api/v1"
+        self._gateway = _Gateway(http.base_url, gateway)
+
+    def _send(self, call: wire.Call[Answer]) -> Answer:
+        request = self._http.build_request(**call.arguments(self._gateway.path))
+        return call.answer(self._http.send(request))
+
+    def survey(self) -> Survey:
+        """Return what starts, runs or failed lately."""
+        records = self._send(wire.clusters("pending", "running", "failed"))
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            return Survey(
+                list(pool.map(self._whole, (one for one in records if one.active))),
+                [_bare(one, self._gateway) for one in _lately_failed(records)],
+            )
 
     def list(self) -> list[Cluster]:
         """Return the clusters that start or run, oldest first."""
-        answer = checked(self._http.get(f"{self._api}/clusters/"))
-        found = [self._cluster(model) for model in answer.values()]
-        return sorted((one for one in found if one.active), key=lambda one: one.started)
+        return self.survey().active
+
+    def failures(self) -> Sequence[Failure]:
+        """Return what failed within the last hour and why, newest first."""
+        return [self.failure(one) for one in self.survey().failed]
 
     def get(self, name: str, *, wait: bool = False) -> Cluster:
         """Return one cluster; with ``wait`` the answer may take 20 s while it starts.
 
         Raises
         ------
-        CasitaError
+        MissingError
             There is none, or it is somebody else's.
         """
-        query = {"wait": "1"} if wait else {}
-        return self._cluster(self._of(name, "GET", params=query))
+        return self._whole(self._send(wire.cluster(name, wait=wait)))
 
-    def _of(self, name: str, method: str, what: str = "", **more: Any) -> Any:
-        """Ask about one cluster."""
-        path = f"{self._api}/clusters/{quote(name, safe='')}{what}"
-        answer = self._http.request(method, path, **more)
-        if answer.status_code == 404:
-            raise CasitaError(
-                f"you have no cluster {name!r}", hint="`casita clusters list` shows yours"
-            )
-        return checked(answer)
+    def _whole(self, record: wire.Record) -> Cluster:
+        known = self._facts(record.name) if record.running else None
+        return wire.merged(record, known, self._gateway.public)
+
+    def _facts(self, name: str) -> wire.Facts | None:
+        with contextlib.suppress(CasitaError):
+            try:
+                return self._send(wire.facts(name))
+            except MissingError:
+                return self._send(wire.counts(name))
+        return None
 
     def options(self) -> Sequence[Option]:
         """Return what can be chosen for a new cluster."""
-        answer = checked(self._http.get(f"{self._api}/options"))
-        return [_option(spec) for spec in answer["cluster_options"]]
+        return self._send(wire.options())
 
     def limits(self) -> Limits:
         """Return what the user has and may have."""
-        return Limits.model_validate(checked(self._http.get(f"{self._api}/limits")))
+        return self._send(wire.limits())
 
     def create(self, options: Mapping[str, Any] | None = None) -> str:
         """Ask for a cluster and return its name.
@@ -81,8 +120,7 @@ class Clusters:
         ServiceError
             Over a limit, or a wrong option; the gateway's sentence says which.
         """
-        body = {"cluster_options": dict(options or {})}
-        return str(checked(self._http.post(f"{self._api}/clusters/", json=body))["name"])
+        return self._send(wire.create(options or {}))
 
     def wait(
         self,
@@ -103,7 +141,9 @@ class Clusters:
             cluster = self.get(name, wait=True)
             tick(cluster)
             if cluster.status not in ("pending", "running"):
-                raise self._failure(name)
+                logs = self.logs(name)
+                # The gateway answers STOPPING until the last process has gone.
+                raise ServiceError(engine.failure(name, logs), hint=engine.hint(logs))
             if cluster.status == "running" and (not workers or (cluster.workers or 0) >= workers):
                 return cluster
             time.sleep(0.3)
@@ -113,27 +153,25 @@ class Clusters:
             hint=f"`casita clusters logs {name}` may say why",
         )
 
-    def _failure(self, name: str) -> ServiceError:
-        logs = self.logs(name)
-        # The gateway answers STOPPING until the last process has gone.
-        return ServiceError(engine.failure(name, logs), hint=engine.hint(logs))
+    def failure(self, cluster: Cluster) -> Failure:
+        """Return why a cluster failed."""
+        return engine.failed(cluster, self.logs(cluster.name))
 
     def scale(self, name: str, workers: int) -> str:
         """Set the number of workers; returns the gateway's remark, or ""."""
-        return self._change(name, "scale", {"count": workers})
+        return self._send(wire.scale(name, workers))
 
-    def adapt(self, name: str, minimum: int, maximum: int, *, active: bool = True) -> str:
+    def adapt(self, name: str, minimum: int, maximum: int | None, *, active: bool = True) -> str:
         """Let the number of workers follow the load; ``active=False`` ends that."""
-        body = {"minimum": minimum, "maximum": maximum, "active": active}
-        return self._change(name, "adapt", body)
+        return self._send(wire.adapt(name, minimum, maximum, active=active))
 
-    def _change(self, name: str, what: str, body: dict[str, Any]) -> str:
-        answer = self._of(name, "POST", f"/{what}", json=body)
-        return str(answer.get("msg") or "")
+    def rename(self, name: str, label: str) -> None:
+        """Give a cluster a name for people; "" takes it away."""
+        self._send(wire.rename(name, label))
 
     def stop(self, name: str) -> None:
         """Stop a cluster; nothing happens if it has stopped already."""
-        self._of(name, "DELETE")
+        self._send(wire.stop(name))
 
     def abandon(self, name: str) -> None:
         """Stop a cluster that is of no use any more, if anybody listens."""
@@ -142,43 +180,97 @@ class Clusters:
 
     def logs(self, name: str, lines: int = 200) -> ClusterLogs:
         """Return the end of every process's log, also of a cluster that failed."""
-        return ClusterLogs.model_validate(self._of(name, "GET", "/logs", params={"lines": lines}))
+        return self._send(wire.logs(name, lines))
 
-    def _cluster(self, model: Mapping[str, Any]) -> Cluster:
-        name, status = model["name"], model["status"].lower()
-        options = model.get("options") or {}
-        workers = self._workers(name) if status == "running" else None
-        cores, memory = engine.sizes(options, workers)
-        route = model.get("dashboard_route")
-        return Cluster(
-            name=name,
-            status=status,
-            workers=workers,
-            cores=cores,
-            memory=memory,
-            dashboard=f"{self._gateway}{route}" if route else None,
-            started=datetime.fromtimestamp(model["start_time"] / 1000, tz=UTC),
-            options=options,
-        )
-
-    def _workers(self, name: str) -> int | None:
-        """Ask the scheduler itself, through the dashboard's guarded route."""
-        path = f"{urlsplit(self._gateway).path}/clusters/{name}/json/counts.json"
-        try:
-            answer = self._http.get(path, timeout=3)
-            return int(answer.json()["workers"]) if answer.is_success else None
-        except (CasitaError, httpx.HTTPError, ValueError, KeyError):
-            return None
+    def packages(self, name: str) -> wire.Packages:
+        """Return the Python environment of a cluster's scheduler."""
+        return self._send(wire.packages(name))
 
 
-def _option(spec: Mapping[str, Any]) -> Option:
-    form = spec["spec"]
-    return Option(
-        field=spec["field"],
-        label=spec["label"],
-        default=spec["default"],
-        type=form["type"],
-        min=form.get("min"),
-        max=form.get("max"),
-        choices=form.get("options"),
-    )
+class AsyncClusters:
+    """The same for programs with an event loop, which nothing here holds up."""
+
+    def __init__(self, http: httpx.AsyncClient, gateway: str) -> None:
+        self._http = http
+        self._gateway = _Gateway(http.base_url, gateway)
+        self._together = asyncio.Semaphore(TOGETHER)
+
+    async def _send(self, call: wire.Call[Answer]) -> Answer:
+        request = self._http.build_request(**call.arguments(self._gateway.path))
+        return call.answer(await self._http.send(request))
+
+    async def survey(self) -> Survey:
+        """Return what starts, runs or failed lately."""
+        records = await self._send(wire.clusters("pending", "running", "failed"))
+        active = await asyncio.gather(*(self._whole(one) for one in records if one.active))
+        return Survey(active, [_bare(one, self._gateway) for one in _lately_failed(records)])
+
+    async def get(self, name: str, *, wait: bool = False) -> Cluster:
+        """Return one cluster, see :meth:`Clusters.get`."""
+        return await self._whole(await self._send(wire.cluster(name, wait=wait)))
+
+    async def _whole(self, record: wire.Record) -> Cluster:
+        known = await self._facts(record.name) if record.running else None
+        return wire.merged(record, known, self._gateway.public)
+
+    async def _facts(self, name: str) -> wire.Facts | None:
+        with contextlib.suppress(CasitaError):
+            async with self._together:
+                try:
+                    return await self._send(wire.facts(name))
+                except MissingError:
+                    return await self._send(wire.counts(name))
+        return None
+
+    async def options(self) -> Sequence[Option]:
+        """Return what can be chosen for a new cluster."""
+        return await self._send(wire.options())
+
+    async def limits(self) -> Limits:
+        """Return what the user has and may have."""
+        return await self._send(wire.limits())
+
+    async def create(self, options: Mapping[str, Any]) -> str:
+        """Ask for a cluster and return its name, see :meth:`Clusters.create`."""
+        return await self._send(wire.create(options))
+
+    async def failure(self, cluster: Cluster) -> Failure:
+        """Return why a cluster failed."""
+        return engine.failed(cluster, await self.logs(cluster.name))
+
+    async def scale(self, name: str, workers: int) -> str:
+        """Set the number of workers; returns the gateway's remark, or ""."""
+        return await self._send(wire.scale(name, workers))
+
+    async def adapt(self, name: str, minimum: int, maximum: int | None) -> str:
+        """Let the number of workers follow the load; scaling ends that."""
+        return await self._send(wire.adapt(name, minimum, maximum))
+
+    async def rename(self, name: str, label: str) -> None:
+        """Give a cluster a name for people; "" takes it away."""
+        await self._send(wire.rename(name, label))
+
+    async def stop(self, name: str) -> None:
+        """Stop a cluster; nothing happens if it has stopped already."""
+        await self._send(wire.stop(name))
+
+    async def logs(self, name: str, lines: int = 200) -> ClusterLogs:
+        """Return the end of every process's log, also of a cluster that failed."""
+        return await self._send(wire.logs(name, lines))
+
+    async def packages(self, name: str) -> wire.Packages:
+        """Return the Python environment of a cluster's scheduler."""
+        return await self._send(wire.packages(name))
+
+    async def pages(self, name: str) -> Sequence[Page]:
+        """Return the pages of a cluster's dashboard, the useful ones first."""
+        return await self._send(wire.pages(name))
+
+
+def _lately_failed(records: Iterable[wire.Record]) -> list[wire.Record]:
+    since = datetime.now(UTC) - FAILED_WITHIN
+    return [one for one in records if one.failed_since(since)][::-1]
+
+
+def _bare(record: wire.Record, gateway: _Gateway) -> Cluster:
+    return wire.merged(record, None, gateway.public)

@@ -1,4 +1,4 @@
-"""``casita clusters list|options|limits|create|scale|adapt|stop|logs``."""
+"""``casita clusters list|options|limits|create|rename|scale|adapt|stop|logs``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
 from casita.client import connection
-from casita.errors import CasitaError
+from casita.errors import CasitaError, MissingError
 from casita_clusters import engine
 from casita_clusters.client import Clusters
-from casita_clusters.models import Cluster, ClusterLogs
+from casita_clusters.models import Cluster, ClusterLogs, Option
 
 FOLLOWED_LINES = 500
 """How much of a log is looked at each second while it is followed."""
+
+COLUMNS = ("name", "label", "status", "workers", "cores", "memory", "tasks", "age", "idle")
+NUMBERS = ("workers", "cores", "tasks")
 
 app = typer.Typer(help="Dask clusters: list, start, scale, stop.", no_args_is_help=True)
 StateOption = Annotated[
@@ -36,7 +40,9 @@ StateOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-NameArgument = Annotated[str, typer.Argument(help="Name of the cluster, or its beginning.")]
+NameArgument = Annotated[
+    str, typer.Argument(help="Name or label of the cluster, or the beginning of either.")
+]
 
 
 @contextmanager
@@ -65,19 +71,27 @@ def list_clusters(state: StateOption = None, as_json: JsonOption = False) -> Non
         typer.echo("no clusters; `casita clusters create --workers 2` starts one")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "status", "workers", "cores", "memory", "age"):
-        table.add_column(column, justify="right" if column in ("workers", "cores") else "left")
+    for column in COLUMNS:
+        table.add_column(column, justify="right" if column in NUMBERS else "left")
     now = datetime.now(UTC)
     for one in found:
-        table.add_row(
-            one.name,
-            one.status,
-            "?" if one.workers is None else str(one.workers),
-            "?" if one.cores is None else str(one.cores),
-            _size(one.memory),
-            engine.age(one.started, now),
-        )
+        table.add_row(*_row(one, now))
     Console().print(table)
+
+
+def _row(one: Cluster, now: datetime) -> tuple[str, ...]:
+    tasks = one.tasks
+    return (
+        one.name,
+        escape(one.label),
+        one.status,
+        "?" if one.workers is None else str(one.workers),
+        "?" if one.cores is None else str(one.cores),
+        _size(one.memory),
+        "?" if tasks is None else str(tasks.waiting + tasks.processing),
+        engine.age(one.started, now),
+        f"stops in {engine.age(now, one.idle_ends)}" if one.idle_ends else "-",
+    )
 
 
 @app.command()
@@ -92,8 +106,16 @@ def options(state: StateOption = None, as_json: JsonOption = False) -> None:
         typer.echo(json.dumps([one.model_dump(exclude_none=True) for one in found], indent=2))
         return
     for one in found:
-        bounds = ", ".join(one.choices or []) or f"{one.min:g} to {one.max:g}"
-        typer.echo(f"{one.field:<16} {one.label} ({bounds}; default {one.default})")
+        shown = one.default if one.default != "" else "none"
+        typer.echo(f"{one.field:<16} {one.label} ({_bounds(one)}default {shown})")
+
+
+def _bounds(option: Option) -> str:
+    if option.choices:
+        return f"{', '.join(option.choices)}; "
+    if option.min is None or option.max is None:
+        return ""
+    return f"{option.min:g} to {option.max:g}; "
 
 
 @app.command()
@@ -127,20 +149,25 @@ def create(
             help="As `casita clusters options` lists them; can be repeated.",
         ),
     ] = None,
+    label: Annotated[
+        str, typer.Option("--name", help="What you call it; shown wherever it is listed.")
+    ] = "",
     wait: Annotated[bool, typer.Option(help="Wait until the workers are there.")] = True,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a cluster.
 
-    Example: `casita clusters create --workers 4 -o worker_memory=4`
+    Example: `casita clusters create --workers 4 --name fit -o worker_memory=4`
     """
     if workers and adapt:
         raise CasitaError("--workers and --adapt exclude each other", hint="give one of them")
     bounds = engine.parse_range(adapt) if adapt else None
     console = Console(stderr=True)
     with _clusters(state) as clusters, console.status("starting the scheduler") as status:
-        chosen = engine.parse_options(option or [], clusters.options()) if option else {}
+        chosen = engine.parse_options(option, clusters.options()) if option else {}
+        if label:
+            chosen["label"] = label
         name = clusters.create(chosen)
         try:
             cluster = clusters.wait(name)
@@ -173,6 +200,22 @@ def _print_created(cluster: Cluster, as_json: bool) -> None:
     typer.echo(
         f'in Python  from casita_clusters import connect; client = connect("{cluster.name}")'
     )
+
+
+@app.command()
+def rename(
+    name: NameArgument,
+    label: Annotated[str, typer.Argument(help='What it shall be called; "" takes that away.')],
+    state: StateOption = None,
+) -> None:
+    """Give a cluster a name for people.
+
+    Example: `casita clusters rename 1f3a fit`
+    """
+    with _clusters(state) as clusters:
+        cluster = engine.pick(clusters.list(), name)
+        clusters.rename(cluster.name, label)
+    typer.echo(f"{cluster.name} is called {label}" if label else f"{cluster.name} has no label")
 
 
 @app.command()
@@ -216,7 +259,9 @@ def adapt(
 
 @app.command()
 def stop(
-    names: Annotated[list[str] | None, typer.Argument(help="Names or beginnings.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names, labels or their beginnings.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="All of yours.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     state: StateOption = None,
@@ -256,8 +301,7 @@ def logs(
     """
     with _clusters(state) as clusters:
         # One that failed is not in the list, but its whole name finds its logs.
-        running = [one for one in clusters.list() if one.name.startswith(name) or not name]
-        full = engine.pick(running, name).name if running else name
+        full = _full_name(clusters.list(), name)
         found = clusters.logs(full, FOLLOWED_LINES if follow else lines)
         if as_json:
             typer.echo(found.model_dump_json(indent=2))
@@ -269,6 +313,13 @@ def logs(
             time.sleep(1)
             found = clusters.logs(full, FOLLOWED_LINES)
             seen = _print_logs(found, process, lines, seen)
+
+
+def _full_name(running: list[Cluster], name: str) -> str:
+    try:
+        return engine.pick(running, name).name
+    except MissingError:
+        return name
 
 
 def _print_logs(

@@ -7,8 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from casita.errors import CasitaError
-from casita_clusters.models import Cluster, ClusterLogs, Limits, Option
+from casita.errors import CasitaError, MissingError
+from casita_clusters.models import (
+    Cluster,
+    ClusterLogs,
+    Difference,
+    Failure,
+    Limits,
+    NewCluster,
+    Option,
+    Page,
+)
 
 HINTS = (
     (r"exceeded (\d+%|95%).*memory budget|MemoryError|std::bad_alloc|Killed",
@@ -23,6 +32,31 @@ HINTS = (
     (r"Permission denied", "the cluster may not read or write a file that it needs"),
 )  # fmt: skip
 """Patterns in a log, most telling first, and what to do."""
+NO_REASON = "the gateway gives no reason"
+PAGES = {
+    "individual-task-stream": "Task stream",
+    "individual-progress": "Progress",
+    "individual-workers-memory": "Memory of workers",
+    "individual-cluster-memory": "Memory of the cluster",
+    "individual-cpu": "CPU of workers",
+    "individual-nprocessing": "Tasks of workers",
+    "individual-workers": "Workers",
+    "individual-graph": "Task graph",
+    "individual-groups": "Task groups",
+    "individual-group-progress": "Progress of task groups",
+    "individual-profile": "Profile",
+    "status": "Status (whole page)",
+    "workers": "Workers (whole page)",
+    "tasks": "Tasks (whole page)",
+    "system": "System (whole page)",
+    "profile": "Profile (whole page)",
+    "graph": "Graph (whole page)",
+    "info/main/workers.html": "Info (tables and call stacks)",
+}
+"""Pages of a dashboard by path, the useful ones first."""
+LAST_PAGES = ("gpu", "rmm")
+"""Of little use to most: by a word of their paths."""
+ACRONYMS = ("cpu", "gpu", "rmm")
 
 
 def hint(logs: ClusterLogs) -> str:
@@ -31,17 +65,36 @@ def hint(logs: ClusterLogs) -> str:
     return next((advice for pattern, advice in HINTS if re.search(pattern, text)), "")
 
 
-def failure(name: str, logs: ClusterLogs, lines: int = 12) -> str:
-    """Return why a cluster failed, with the tail of the log that is likeliest to tell."""
-    reason = logs.reason or "the gateway gives no reason"
+def telling_log(logs: ClusterLogs, lines: int = 12) -> tuple[str, str]:
+    """Return (process, last lines) of the log that is likeliest to tell of a failure."""
     ends = [one for one in logs.logs if one.text.strip()]
     if not ends:
-        return f"cluster {name} failed: {reason}"
+        return "", ""
     # Workers fail for reasons of their own; otherwise the scheduler's log tells.
-    wanted = "worker" if "workers in a row" in reason else "scheduler"
+    wanted = "worker" if "workers in a row" in logs.reason else "scheduler"
     log = next((one for one in ends if one.process.startswith(wanted)), ends[0])
-    tail = "\n".join(log.text.splitlines()[-lines:])
-    return f"cluster {name} failed: {reason}; the end of its {log.process} log:\n{tail}"
+    return log.process, "\n".join(log.text.splitlines()[-lines:])
+
+
+def failure(name: str, logs: ClusterLogs) -> str:
+    """Return why a cluster failed, with the tail of the log that is likeliest to tell."""
+    said = f"cluster {name} failed: {logs.reason or NO_REASON}"
+    process, tail = telling_log(logs)
+    return f"{said}; the end of its {process} log:\n{tail}" if process else said
+
+
+def failed(cluster: Cluster, logs: ClusterLogs) -> Failure:
+    """Return the same for a panel."""
+    process, tail = telling_log(logs)
+    return Failure(
+        name=cluster.name,
+        label=cluster.label,
+        started=cluster.started,
+        reason=logs.reason or NO_REASON,
+        process=process,
+        tail=tail,
+        hint=hint(logs),
+    )
 
 
 def parse_options(given: Iterable[str], known: Iterable[Option]) -> dict[str, Any]:
@@ -95,7 +148,7 @@ def parse_range(text: str) -> tuple[int, int]:
 
 
 def pick(clusters: Iterable[Cluster], name: str) -> Cluster:
-    """Return the cluster with this name or the only one whose name starts so.
+    """Return the cluster of this name or label, or the only one whose name or label starts so.
 
     Raises
     ------
@@ -104,17 +157,31 @@ def pick(clusters: Iterable[Cluster], name: str) -> Cluster:
     """
     clusters = list(clusters)
     if not name:  # a shell variable that is not set must not mean "the only one"
-        names = ", ".join(one.name for one in clusters) or "you have none"
-        raise CasitaError("no cluster is named", hint=f"there are: {names}")
-    found = [one for one in clusters if one.name.startswith(name)]
-    if exact := [one for one in found if one.name == name]:
-        return exact[0]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(one.name for one in found)
-        raise CasitaError(f"several clusters are called {name}...", hint=f"one of: {names}")
-    raise CasitaError(f"you have no cluster {name!r}", hint="`casita clusters list` shows yours")
+        raise CasitaError(
+            "no cluster is named", hint=f"there are: {titles(clusters) or 'you have none'}"
+        )
+    for found in (
+        [one for one in clusters if one.name == name],
+        [one for one in clusters if one.label == name],
+        [one for one in clusters if one.name.startswith(name) or one.label.startswith(name)],
+    ):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise CasitaError(
+                f"several clusters are called {name}...", hint=f"one of: {titles(found)}"
+            )
+    raise missing(name)
+
+
+def missing(name: str) -> MissingError:
+    """Return the error that says that a user has no such cluster."""
+    return MissingError(f"you have no cluster {name!r}", hint="`casita clusters list` shows yours")
+
+
+def titles(clusters: Iterable[Cluster]) -> str:
+    """Return clusters by name and label, for people."""
+    return ", ".join(f"{one.name} ({one.label})" if one.label else one.name for one in clusters)
 
 
 def age(started: datetime, now: datetime) -> str:
@@ -155,3 +222,72 @@ def new_lines(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
         if list(now[: len(kept)]) == list(kept):
             return now[len(kept) :]
     return now
+
+
+def room(wish: NewCluster, known: Iterable[Option], limits: Limits) -> str:
+    """Return why a cluster can't start with as many workers as wished, or "".
+
+    The gateway has the last word; this says it before a cluster is made for nothing.
+    """
+    chosen = {one.field: one.default for one in known} | wish.options
+    cores, memory = sizes(chosen, 1)
+    left = (
+        (limits.cores.limit - limits.cores.used) // (cores or 1),
+        (limits.memory.limit - limits.memory.used) // (memory or 1),
+    )
+    most = max(0, min(left))
+    wanted = wish.adaptive.minimum if wish.adaptive else wish.workers
+    if wanted <= most:
+        return ""
+    return (
+        f"{wanted} workers are more than you may have: your clusters use {limits.cores.used} of "
+        f"{limits.cores.limit} cores and {limits.memory.used / 2**30:.4g} of "
+        f"{limits.memory.limit / 2**30:.4g} GiB; take at most {most}, or stop another cluster"
+    )
+
+
+def pages(paths: Iterable[str]) -> list[Page]:
+    """Return the pages of a dashboard, the useful ones first.
+
+    Parameters
+    ----------
+    paths
+        Its single plots, as ``individual-plots.json`` lists them; none while they are loaded.
+    """
+    found = [one.lstrip("/") for one in paths]
+    if not found:
+        return []
+    single = [one for one in PAGES if one in found or not one.startswith("individual-")]
+    others = sorted(set(found) - set(PAGES))
+    rare = [one for one in others if set(LAST_PAGES) & set(one.split("-"))]
+    ordered = [*single, *(one for one in others if one not in rare), *rare]
+    return [Page(title=PAGES.get(one) or _page_title(one), path=one) for one in ordered]
+
+
+def _page_title(path: str) -> str:
+    """Return ``"Scheduler system"`` for ``"individual-scheduler-system"``."""
+    words = path.removeprefix("individual-").split("-")
+    text = " ".join(one.upper() if one in ACRONYMS else one for one in words)
+    return text[:1].upper() + text[1:]
+
+
+def differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[Difference]:
+    """Return which packages of an environment are missing or not the same in another one.
+
+    Parameters
+    ----------
+    here, there
+        Versions by name, however the names are spelled.
+    """
+    remote = {_package(name): version for name, version in there.items()}
+    local = {_package(name): version for name, version in here.items()}
+    return [
+        Difference(package=name, here=version, there=remote.get(name))
+        for name, version in sorted(local.items())
+        if remote.get(name) != version
+    ]
+
+
+def _package(name: str) -> str:
+    """Return the name of a package as the index has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

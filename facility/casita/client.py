@@ -10,7 +10,8 @@ import ipaddress
 import os
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,19 @@ class Connection:
         ServiceError
             (later) Nobody answers, or another error status.
         """
+        self._check_life()
+        return session(self.url, self.token, self.ca)
+
+    def async_http(self) -> httpx.AsyncClient:
+        """Return the same as :meth:`http` for programs with an event loop."""
+        self._check_life()
+        return async_session(self.url, self.token, self.ca)
+
+    def _check_life(self) -> None:
         if self.expires is not None and self.expires < time.time():
             raise LoginError(
                 f"the token for {self.url} has expired", hint=f"casita login {self.url}"
             )
-        return session(self.url, self.token, self.ca)
 
 
 def session(url: str, token: str = "", ca: str = "") -> httpx.Client:
@@ -71,40 +80,80 @@ def session(url: str, token: str = "", ca: str = "") -> httpx.Client:
     LoginError
         The token can't be one, or ``ca`` is no certificate file.
     """
-    if token and not could_be_token(token):
-        raise LoginError(
-            "the token holds characters that no token has", hint="copy it again, without more"
-        )
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.Client(
         base_url=url,
-        headers=headers,
+        headers=_headers(token),
         timeout=TIMEOUT,
         transport=_Transport(url, ca),
         trust_env=False,
     )
 
 
+def async_session(url: str, token: str = "", ca: str = "") -> httpx.AsyncClient:
+    """Return the same as :func:`session` for programs with an event loop."""
+    return httpx.AsyncClient(
+        base_url=url,
+        headers=_headers(token),
+        timeout=TIMEOUT,
+        transport=_AsyncTransport(url, ca),
+        trust_env=False,
+    )
+
+
+def _headers(token: str) -> dict[str, str]:
+    if token and not could_be_token(token):
+        raise LoginError(
+            "the token holds characters that no token has", hint="copy it again, without more"
+        )
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 class _Transport(httpx.HTTPTransport):
     """Turns what can go wrong into one sentence with a remedy."""
 
     def __init__(self, url: str, ca: str) -> None:
-        super().__init__(verify=trust(ca) if url.startswith("https:") else False)
+        super().__init__(verify=_verification(url, ca))
         self._url = url
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        try:
+        with _explained(self._url):
             response = super().handle_request(request)
-        except httpx.TimeoutException as error:
-            raise ServiceError(
-                f"{self._url} does not answer in time", hint="try again in a moment"
-            ) from error
-        except httpx.TransportError as error:
-            raise _unreachable(self._url, error) from error
         if response.status_code in (401, 403):
             response.read()
             raise _refusal(response, self._url)
         return response
+
+
+class _AsyncTransport(httpx.AsyncHTTPTransport):
+    """The same for programs with an event loop."""
+
+    def __init__(self, url: str, ca: str) -> None:
+        super().__init__(verify=_verification(url, ca))
+        self._url = url
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        with _explained(self._url):
+            response = await super().handle_async_request(request)
+        if response.status_code in (401, 403):
+            await response.aread()
+            raise _refusal(response, self._url)
+        return response
+
+
+def _verification(url: str, ca: str) -> ssl.SSLContext | bool:
+    return trust(ca) if url.startswith("https:") else False
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise ServiceError(
+            f"{url} does not answer in time", hint="try again in a moment"
+        ) from error
+    except httpx.TransportError as error:
+        raise _unreachable(url, error) from error
 
 
 def trust(ca: str) -> ssl.SSLContext:
@@ -170,7 +219,7 @@ def checked(response: httpx.Response) -> Any:
         if response.status_code in (502, 503, 504):
             hint = hint or "a part of the facility is down; try again in a moment"
         said = f"{where} answers {response.status_code} {response.reason_phrase}"
-        raise ServiceError(message or said, hint=hint)
+        raise ServiceError(message or said, hint=hint, status=response.status_code)
     try:
         return response.json() if response.content else None
     except ValueError:

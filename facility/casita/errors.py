@@ -43,8 +43,24 @@ class DataError(CasitaError, ValueError):
     """Input data is missing, unreadable, empty or without the branches needed."""
 
 
+class MissingError(CasitaError, LookupError):
+    """What was asked for does not exist, or is somebody else's."""
+
+
 class ServiceError(CasitaError, RuntimeError):
-    """A service answered with an error or not at all."""
+    """A service answered with an error or not at all.
+
+    Parameters
+    ----------
+    message, hint
+        As for every error.
+    status
+        HTTP status of its answer; 0 when there was none.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class LoginError(CasitaError, PermissionError):
