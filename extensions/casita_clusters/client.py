@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import distributions
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -274,3 +276,9 @@ def _lately_failed(records: Iterable[wire.Record]) -> list[wire.Record]:
 
 def _bare(record: wire.Record, gateway: _Gateway) -> Cluster:
     return wire.merged(record, None, gateway.public)
+
+
+def installed() -> dict[str, str]:
+    """Return the versions of what is installed beside this program, "python" among them."""
+    found = {one.name: one.version for one in distributions()}
+    return {**found, "python": platform.python_version()}

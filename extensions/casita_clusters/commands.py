@@ -72,11 +72,15 @@ def list_clusters(state: StateOption = None, as_json: JsonOption = False) -> Non
         return
     table = Table(box=None, pad_edge=False)
     for column in COLUMNS:
-        table.add_column(column, justify="right" if column in NUMBERS else "left")
+        table.add_column(
+            column, justify="right" if column in NUMBERS else "left", no_wrap=column == "name"
+        )
     now = datetime.now(UTC)
     for one in found:
         table.add_row(*_row(one, now))
-    Console().print(table)
+    console = Console()
+    # Whatever reads it by a pipe wants a line for each cluster.
+    console.print(table, width=None if console.is_terminal else 200)
 
 
 def _row(one: Cluster, now: datetime) -> tuple[str, ...]:
@@ -90,7 +94,7 @@ def _row(one: Cluster, now: datetime) -> tuple[str, ...]:
         _size(one.memory),
         "?" if tasks is None else str(tasks.waiting + tasks.processing),
         engine.age(one.started, now),
-        f"stops in {engine.age(now, one.idle_ends)}" if one.idle_ends else "-",
+        f"{engine.age(now, one.idle_ends)} left" if one.idle_ends else "-",
     )
 
 

@@ -17,7 +17,7 @@ import httpx
 from pydantic import BaseModel, BeforeValidator
 
 from casita.client import checked
-from casita.errors import ServiceError
+from casita.errors import MissingError, ServiceError
 from casita_clusters import engine
 from casita_clusters.models import (
     Adaptive,
@@ -53,8 +53,8 @@ class Call(Generic[Answer]):
     body: Any = None
     timeout: float | None = None
     """Seconds; None: the session's."""
-    cluster: str = ""
-    """The cluster it is about: where nothing is found, that is what is missing."""
+    missing: MissingError | None = None
+    """What it means that nothing is found."""
 
     def arguments(self, gateway: str) -> dict[str, Any]:
         """Return what ``build_request`` of an httpx client takes.
@@ -82,8 +82,8 @@ class Call(Generic[Answer]):
         ServiceError
             Another error, with the gateway's sentence; or an answer that nobody understands.
         """
-        if response.status_code == 404 and self.cluster:
-            raise engine.missing(self.cluster)
+        if response.status_code == 404 and self.missing:
+            raise self.missing
         content = checked(response)
         try:
             return self.read(content)
@@ -176,7 +176,7 @@ def _of(
     name: str, method: str, read: Callable[[Any], Answer], what: str = "", **more: Any
 ) -> Call[Answer]:
     path = f"/api/v1/clusters/{quote(name, safe='')}{what}"
-    return Call(method, path, read, cluster=name, **more)
+    return Call(method, path, read, missing=engine.missing(name), **more)
 
 
 def cluster(name: str, *, wait: bool = False) -> Call[Record]:
@@ -256,7 +256,11 @@ class Packages(BaseModel):
 
 def _ask(name: str, path: str, read: Callable[[Any], Answer]) -> Call[Answer]:
     whole = f"/clusters/{quote(name, safe='')}/{path}"
-    return Call("GET", whole, read, timeout=SCHEDULER, cluster=name)
+    missing = MissingError(
+        f"there is no cluster {name!r}, or its scheduler does not tell this",
+        hint="does it run? One made by an older casita must be made anew",
+    )
+    return Call("GET", whole, read, timeout=SCHEDULER, missing=missing)
 
 
 def facts(name: str) -> Call[Facts]:

@@ -1,0 +1,111 @@
+"""One look at all clusters for all that want to know: panels, and the server's own idle time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from casita.errors import CasitaError, LoginError
+from casita.jupyter.session import Session
+from casita.jupyter.watch import Watch
+from casita_clusters.client import FAILED_WITHIN, AsyncClusters
+from casita_clusters.models import Cluster, Failure, Overview, Problem
+
+logger = logging.getLogger(__name__)
+CHANGING_SECONDS = 1.0
+SHOWN_SECONDS = 2.0
+ALONE_SECONDS = 60.0
+"""Between two looks while nobody watches: often enough to keep a server whose cluster computes."""
+
+
+class ClusterWatch(Watch[Overview]):
+    """Looks at the user's clusters.
+
+    Parameters
+    ----------
+    session
+        With the facility.
+    computing
+        Called at each look that finds a cluster with work.
+    """
+
+    def __init__(self, session: Session, computing: Callable[[], None]) -> None:
+        super().__init__()
+        self._session = session
+        self._computing = computing
+        self._failures: dict[str, Failure] = {}
+        self._refused: dict[str, Failure] = {}
+
+    async def clusters(self) -> AsyncClusters:
+        """Return the client of the user's gateway.
+
+        Raises
+        ------
+        LoginError
+            There is no facility, or the login has expired.
+        """
+        found, http = await self._session.open()
+        return AsyncClusters(http, found.gateway)
+
+    def pause(self) -> float:
+        """Look oftener while somebody watches, and most often while something changes."""
+        if not self.followers:
+            return ALONE_SECONDS
+        changing = self.seen is not None and any(map(_changes, self.seen.clusters))
+        return CHANGING_SECONDS if changing else SHOWN_SECONDS
+
+    async def look(self) -> Overview:
+        """Return all that the panel shows; if the gateway can't be asked, what was last known."""
+        try:
+            return await self._ask()
+        except LoginError as error:
+            await self._session.close()  # perhaps somebody logs in meanwhile
+            return self._last_known(Problem(message=error.message, hint=error.hint))
+        except CasitaError as error:
+            return self._last_known(Problem(message=error.message, hint=error.hint))
+        except Exception:
+            logger.exception("can't look at the clusters")
+            return self._last_known(
+                Problem(
+                    message="your clusters can't be looked at",
+                    hint="the log of your Jupyter server says why",
+                )
+            )
+
+    async def _ask(self) -> Overview:
+        clusters = await self.clusters()
+        survey, limits = await asyncio.gather(clusters.survey(), clusters.limits())
+        if any(one.busy for one in survey.active):
+            self._computing()
+        failures = await asyncio.gather(*(self._failure(clusters, one) for one in survey.failed))
+        self._failures = {one.name: one for one in failures}
+        return Overview(
+            clusters=survey.active, failures=[*self._lately_refused(), *failures], limits=limits
+        )
+
+    async def _failure(self, clusters: AsyncClusters, cluster: Cluster) -> Failure:
+        known = self._failures.get(cluster.name)
+        return known or await clusters.failure(cluster)
+
+    def _last_known(self, problem: Problem) -> Overview:
+        return (self.seen or Overview()).model_copy(update={"problem": problem})
+
+    # ---- clusters that did not get what was asked for with them
+
+    def refused(self, failure: Failure) -> None:
+        """Tell of a cluster that was given up, as of one that failed."""
+        self._refused[failure.name] = failure
+        self.hurry()
+
+    def _lately_refused(self) -> list[Failure]:
+        since = datetime.now(UTC) - FAILED_WITHIN
+        self._refused = {n: one for n, one in self._refused.items() if one.started >= since}
+        return list(self._refused.values())[::-1]
+
+
+def _changes(cluster: Cluster) -> bool:
+    """Whether it starts, or gets or loses workers."""
+    waits = cluster.wanted is not None and cluster.wanted != cluster.workers
+    return cluster.status == "pending" or waits

@@ -1,0 +1,100 @@
+"""Look at something again and again, and tell any number of followers when it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from typing import Generic, TypeVar
+
+from casita.errors import CasitaError
+
+logger = logging.getLogger(__name__)
+Seen = TypeVar("Seen")
+
+
+class Watch(ABC, Generic[Seen]):
+    """One watch is shared by all pages that a browser has open."""
+
+    def __init__(self) -> None:
+        self.seen: Seen | None = None
+        """What was last seen."""
+        self.followers = 0
+        self._looked = 0.0
+        self._looking = asyncio.Lock()
+        self._changed = asyncio.Condition()
+        self._wake = asyncio.Event()
+
+    @abstractmethod
+    async def look(self) -> Seen:
+        """Return what there is to see now."""
+
+    @abstractmethod
+    def pause(self) -> float | None:
+        """Return the seconds until the next look; None: until somebody asks for one."""
+
+    async def fresh(self) -> Seen:
+        """Return what there is to see now, or what a look that began since now has seen.
+
+        Raises
+        ------
+        CasitaError
+            It can't be looked at.
+        """
+        asked = time.monotonic()
+        async with self._looking:
+            if self.seen is not None and self._looked >= asked:
+                return self.seen
+            began = time.monotonic()
+            seen = await self.look()
+            self._looked = began
+            if seen != self.seen:
+                self.seen = seen
+                async with self._changed:
+                    self._changed.notify_all()
+            return seen
+
+    async def follow(self) -> AsyncGenerator[Seen, None]:
+        """Give what there is to see, at once and whenever it changes.
+
+        Raises
+        ------
+        CasitaError
+            It can't be looked at, and never could before.
+        """
+        self.followers += 1
+        try:
+            told = self.seen or await self.fresh()
+            self.hurry()
+            while True:
+                yield told
+                told = await self._other_than(told)
+        finally:
+            self.followers -= 1
+
+    async def _other_than(self, told: Seen) -> Seen:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.seen is not told)
+        assert self.seen is not None
+        return self.seen
+
+    def hurry(self) -> None:
+        """Look as soon as possible."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.fresh()
+            except CasitaError as error:
+                logger.debug("%s", error)
+            except Exception:
+                logger.exception("a look failed")
+            try:
+                await asyncio.wait_for(self._wake.wait(), self.pause())
+            except TimeoutError:
+                continue
+            self._wake.clear()
