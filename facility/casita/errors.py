@@ -62,6 +62,11 @@ class ServiceError(CasitaError, RuntimeError):
         super().__init__(message, hint=hint)
         self.status = status
 
+    @property
+    def refused(self) -> bool:
+        """Whether the service understood what was wanted, and said no."""
+        return self.status in (400, 409, 413, 422, 429)
+
 
 class LoginError(CasitaError, PermissionError):
     """No credentials, or the facility refused them (401, 403)."""

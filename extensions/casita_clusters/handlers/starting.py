@@ -57,7 +57,7 @@ class Starter:
             except (MissingError, LoginError):
                 return  # stopped already, or no longer ours
             except ServiceError as error:
-                if 400 <= error.status < 500:
+                if error.refused:
                     await self._give_up(clusters, cluster, error)
                     return
                 logger.info("cluster %s waits for its workers: %s", cluster.name, error)

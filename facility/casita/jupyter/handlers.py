@@ -41,7 +41,7 @@ def answer_for(error: Exception) -> tuple[int, str]:
             return 404, "not_found"
         case LoginError():
             return 403, "forbidden"
-        case ServiceError(status=status) if 400 <= status < 500:
+        case ServiceError(refused=True, status=status):
             return status, "refused"
         case ServiceError():
             return 502, "unavailable"

@@ -50,11 +50,11 @@ class Watch(ABC, Generic[Seen]):
             began = time.monotonic()
             seen = await self.look()
             self._looked = began
-            if seen != self.seen:
+            if self.seen is None or seen != self.seen:
                 self.seen = seen
                 async with self._changed:
                     self._changed.notify_all()
-            return seen
+            return self.seen  # the same object while it is equal, which followers go by
 
     async def follow(self) -> AsyncGenerator[Seen, None]:
         """Give what there is to see, at once and whenever it changes.
