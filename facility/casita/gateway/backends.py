@@ -100,6 +100,12 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
             raise PublicException(refusal)
         return str(await super().start_cluster(user, cluster_options))
 
+    def rename(self, name: str, label: str) -> Any:
+        """Store what a cluster is called; returns the cluster as the API shows it."""
+        cluster = self.db.get_cluster(name)
+        self.db.update_cluster(cluster, options={**cluster.options, "label": label})
+        return cluster.to_model()
+
     async def forward_message_to_scheduler(self, cluster: Any, msg: dict[str, Any]) -> None:
         """Pass ``scale`` or ``adapt`` on to the scheduler, within the user's limits.
 

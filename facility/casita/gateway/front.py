@@ -5,12 +5,6 @@ a browser logs in through the hub (OAuth), a program sends a hub token; the gate
 that token may see the cluster.  The request then goes on with the viewer's token, which the
 scheduler's own guard (:mod:`casita.gateway.guard`) asks for, and without any cookie: a scheduler
 runs its user's code and must never see the hub's.
-
-A dashboard's page lives on the hub's own origin, and that code writes it.  It is shown to its owner
-alone, whom that code could reach anyway through their notebooks; still its answers keep harmless
-headers only, and :func:`confinement` lets the page's scripts talk to this dashboard but not to the
-hub.  (A plain ``sandbox allow-scripts`` would be stricter, but its scripts and websockets come
-without the login cookie, so nothing is drawn.)
 """
 
 from __future__ import annotations
@@ -20,37 +14,25 @@ import asyncio
 import logging
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler, HubOAuthenticated
-from tornado import web, websocket
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
-from tornado.httputil import HTTPHeaders
+from tornado import web
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
 from casita import __version__
+from casita.forwarding import (
+    FRAME_BYTES,
+    WAIT_SECONDS,
+    Forwarder,
+    confinement,
+    copy,
+    fetch,
+    selected,
+)
 from casita.gateway import SERVICE
 from casita.site import GATEWAY_PREFIX, Site, open_site
 
 logger = logging.getLogger("casita.front")
-REQUEST_HEADERS = ("Accept", "Authorization", "Content-Type", "User-Agent")
-"""What is passed on; never a cookie."""
-ANSWER_HEADERS = (
-    "Cache-Control",
-    "Content-Disposition",
-    "Content-Type",
-    "Etag",
-    "Expires",
-    "Last-Modified",
-    "Location",
-    "Retry-After",
-    "Vary",
-    "WWW-Authenticate",
-)
-"""What is passed back; never a cookie, nor what would widen a page's rights on this origin."""
-WAIT_SECONDS = 120
-"""Longer than the gateway's long polls."""
-FRAME_BYTES = 64 * 2**20
-"""Largest websocket message: a task stream of a large cluster."""
 BODY_BYTES = 2**20
 """Largest request: the options of a cluster."""
 
@@ -159,21 +141,21 @@ class Api(web.RequestHandler):
         request = HTTPRequest(
             self.api + str(self.request.uri).removeprefix(GATEWAY_PREFIX),
             method=self.request.method or "GET",
-            headers=_selected(self.request.headers),
-            body=self.request.body if self.request.method == "POST" else None,
+            headers=selected(self.request.headers),
+            body=self.request.body if self.request.method in ("POST", "PATCH") else None,
             follow_redirects=False,
             request_timeout=WAIT_SECONDS,
         )
-        _copy(await _fetch(request), self)
+        copy(await fetch(request), self)
 
-    post = delete = get
+    post = patch = delete = get
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer in the form of the gateway's API."""
         self.finish({"error": self._reason})
 
 
-class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[misc]
+class Dashboard(HubOAuthenticated, Forwarder):  # type: ignore[misc]
     """A page, file or websocket of a scheduler's dashboard, for the cluster's owner."""
 
     def initialize(self, login: HubOAuth, api: str, dashboards: str) -> None:
@@ -181,7 +163,6 @@ class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[
         self.hub_auth = login
         self.api = api
         self.dashboards = dashboards
-        self.upstream: websocket.WebSocketClientConnection | None = None
 
     async def get(self, name: str, path: str) -> None:
         """Show the owner what they asked for; everybody else 401, 403, 404 or the login."""
@@ -195,26 +176,16 @@ class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[
         if status != 200:
             raise web.HTTPError(status)
         # The address as it was sent: what is decoded here would be another address there.
-        address = f"{self.dashboards}{self.request.uri}"
-        if self.request.headers.get("Upgrade", "").lower() == "websocket":
-            await self._connect(f"ws://{address}", token)
-        else:
-            await self._show(f"http://{address}", token)
-
-    async def _show(self, url: str, token: str) -> None:
-        request = HTTPRequest(
-            url,
-            headers=_selected(self.request.headers) | {"Authorization": f"token {token}"},
-            follow_redirects=False,
-            request_timeout=WAIT_SECONDS,
-        )
-        _copy(await _fetch(request), self)
+        error = await self.forward(f"http://{self.dashboards}{self.request.uri}", token)
+        if error is not None:
+            copy(error, self)
 
     def set_default_headers(self) -> None:
         """Confine whatever is answered."""
         name = self.request.path.removeprefix(f"{GATEWAY_PREFIX}/clusters/").partition("/")[0]
-        origin = (self.request.protocol, self.request.host)
-        self.set_header("Content-Security-Policy", confinement(*origin, name))
+        prefix = f"{GATEWAY_PREFIX}/clusters/{name}/"
+        policy = confinement(self.request.protocol, self.request.host, prefix)
+        self.set_header("Content-Security-Policy", policy)
         self.set_header("X-Content-Type-Options", "nosniff")
 
     def _token(self) -> str:
@@ -226,7 +197,7 @@ class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[
 
     async def _allowed(self, name: str, token: str) -> int:
         url = f"{self.api}/api/v1/clusters/{name}"
-        answer = await _fetch(HTTPRequest(url, headers={"Authorization": f"token {token}"}))
+        answer = await fetch(HTTPRequest(url, headers={"Authorization": f"token {token}"}))
         return answer.code
 
     def _is_navigation(self) -> bool:
@@ -246,104 +217,6 @@ class Dashboard(HubOAuthenticated, websocket.WebSocketHandler):  # type: ignore[
         }.get(status_code, "The dashboard can't be shown now.")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{status_code}: {sentence}\n")
-
-    # ---- websockets: bokeh's protocol carries its session token as a second subprotocol
-
-    async def _connect(self, url: str, token: str) -> None:
-        origin = self.request.headers.get("Origin")
-        if origin and urlsplit(origin).netloc != self.request.host:
-            raise web.HTTPError(403)  # another site's page would listen in with this login
-        offered = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-        try:
-            self.upstream = await websocket.websocket_connect(
-                HTTPRequest(url, headers={"Authorization": f"token {token}"}, connect_timeout=10),
-                subprotocols=[one.strip() for one in offered if one.strip()] or None,
-                max_message_size=FRAME_BYTES,
-                ping_interval=20,
-            )
-        except (HTTPClientError, OSError) as error:
-            raise web.HTTPError(502) from error
-        await websocket.WebSocketHandler.get(self)
-        if self.ws_connection is None:  # refused, so on_close will not be called
-            self.upstream.close()
-
-    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
-        """Choose what the scheduler chose."""
-        return self.upstream.selected_subprotocol if self.upstream else None
-
-    def open(self, *args: str, **kwargs: str) -> None:
-        """Start to carry messages from the scheduler to the browser."""
-        self._carrying = asyncio.ensure_future(self._carry())
-
-    async def _carry(self) -> None:
-        assert self.upstream is not None
-        while (message := await self.upstream.read_message()) is not None:
-            try:
-                await self.write_message(message, binary=isinstance(message, bytes))
-            except websocket.WebSocketClosedError:
-                break
-        self.close()
-
-    async def on_message(self, message: str | bytes) -> None:
-        """Carry a message from the browser to the scheduler."""
-        if self.upstream:
-            try:
-                await self.upstream.write_message(message, binary=isinstance(message, bytes))
-            except websocket.WebSocketClosedError:
-                self.close()
-
-    def on_close(self) -> None:
-        """Hang up on the scheduler when the browser has gone."""
-        if self.upstream:
-            self.upstream.close()
-
-
-def confinement(scheme: str, host: str, name: str) -> str:
-    """Return the Content-Security-Policy of a dashboard's pages.
-
-    Its scripts reach the dashboard of cluster ``name`` only.  They run as this origin, so that
-    their requests carry the login; without pop-ups and frames they can't borrow another page of
-    the site to go further.
-    """
-    here = f"://{host}{GATEWAY_PREFIX}/clusters/{name}/"
-    page, socket = scheme + here, scheme.replace("http", "ws") + here
-    return "; ".join(
-        (
-            "sandbox allow-scripts allow-same-origin allow-downloads",
-            f"default-src {page} 'unsafe-inline' 'unsafe-eval' data: blob:",
-            f"connect-src {page} {socket}",
-            *(f"{one}-src 'none'" for one in ("frame", "object", "worker")),
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'self'",
-        )
-    )
-
-
-async def _fetch(request: HTTPRequest) -> HTTPResponse:
-    """Return any answer, also an error.
-
-    Raises
-    ------
-    tornado.web.HTTPError
-        502 when nobody answers.
-    """
-    try:
-        return await AsyncHTTPClient().fetch(request, raise_error=False)
-    except (HTTPClientError, OSError) as error:
-        raise web.HTTPError(502, reason="the gateway does not answer") from error
-
-
-def _selected(headers: HTTPHeaders) -> dict[str, str]:
-    return {name: headers[name] for name in REQUEST_HEADERS if name in headers}
-
-
-def _copy(answer: HTTPResponse, handler: web.RequestHandler) -> None:
-    handler.set_status(answer.code, answer.reason)
-    for name in ANSWER_HEADERS:
-        if name in answer.headers:
-            handler.set_header(name, answer.headers[name])
-    handler.finish(answer.body if answer.code not in (204, 304) else None)
 
 
 async def serve(site: Site) -> None:

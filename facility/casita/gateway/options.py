@@ -6,17 +6,44 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dask_gateway_server.options import Float, Integer, Options, Select
+from dask_gateway_server.options import Float, Integer, Options, Select, String
 
 from casita.config.model import GatewayTable
 
 GIB = 2**30
 OWN = "casita"
 """Name of the facility's own environment."""
+LABEL_LENGTH = 60
+
+
+class Label(String):  # type: ignore[misc]
+    """What people call a cluster: one line of text."""
+
+    def validate(self, x: Any) -> str:
+        """Return ``x`` without spaces around it.
+
+        Raises
+        ------
+        TypeError
+            It is no text.
+        ValueError
+            It is too long, or holds what can't be shown in a line.
+        """
+        text = str(super().validate(x)).strip()
+        if len(text) > LABEL_LENGTH:
+            raise ValueError(
+                f"a cluster's name has at most {LABEL_LENGTH} characters, not {len(text)}"
+            )
+        if not text.isprintable():
+            raise ValueError("a cluster's name is one line, without control characters")
+        return text
+
+
+LABEL = Label("label", label="Name")
 
 
 def cluster_options(gateway: GatewayTable) -> Options:
-    """Return the options form: cores and memory of a worker, Python environment."""
+    """Return the options form: name, cores and memory of a worker, Python environment."""
 
     def configuration(options: Any) -> dict[str, Any]:
         scheduler, worker = options.environment
@@ -31,6 +58,7 @@ def cluster_options(gateway: GatewayTable) -> Options:
     for name, folder in gateway.environments.items():
         environments[name] = commands(folder, preloads=False)
     return Options(
+        LABEL,
         Integer(
             "worker_cores",
             default=gateway.worker_cores,
@@ -58,17 +86,21 @@ def commands(environment: Path, *, preloads: bool) -> tuple[list[str], list[str]
     environment
         The folder that holds ``bin/dask``.
     preloads
-        Whether casita is installed there.  If not, the guard of dashboards comes as a file, which
-        needs nothing but dask, and nothing is done to start faster.  (``--no-dashboard`` would be
-        no way out: dask then still serves logs and task names to whoever asks.)
+        Whether casita is installed there.  If not, the guard of dashboards and the facts come as
+        files, which need nothing but dask, and nothing is done to start faster.
+        (``--no-dashboard`` would be no way out: dask then still serves logs and task names to
+        whoever asks.)
     """
     dask = str(environment / "bin" / "dask")
     # A worker's own pages can't be reached: the scheduler's show all that they do.
     worker = [dask, "worker", "--no-dashboard"]
     if not preloads:
-        guard = ["--preload", str(Path(__file__).with_name("guard.py"))]
-        return [dask, "scheduler", *guard], [*worker, *guard]
+        here = Path(__file__)
+        guard = ["--preload", str(here.with_name("guard.py"))]
+        facts = ["--preload", str(here.with_name("facts.py"))]
+        return [dask, "scheduler", *guard, *facts], [*worker, *guard]
     guard = ["--preload", "casita.gateway.guard"]
+    facts = ["--preload", "casita.gateway.facts"]
     late = ["--no-dashboard", "--preload", "casita.gateway.dashboard"]
     warm = ["--preload", "casita.gateway.warm"]
-    return [dask, "scheduler", *guard, *late], [*worker, *guard, *warm]
+    return [dask, "scheduler", *guard, *facts, *late], [*worker, *guard, *warm]

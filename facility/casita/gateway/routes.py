@@ -1,11 +1,14 @@
-"""What casita adds to the gateway's API: a user's limits, and the logs of their clusters."""
+"""What casita adds to the gateway's API: a user's limits, logs and names of their clusters."""
 
 from __future__ import annotations
+
+import json
 
 from aiohttp import web
 from dask_gateway_server.routes import api_handler
 
 from casita.gateway.limits import report
+from casita.gateway.options import LABEL
 
 routes = web.RouteTableDef()
 
@@ -38,3 +41,34 @@ async def logs(request: web.Request) -> web.Response:
     found, reason = backend.cluster_logs(cluster, int(asked))
     texts = [{"process": process, "text": text} for process, text in found.items()]
     return web.json_response({"logs": texts, "status": cluster.status.name, "reason": reason})
+
+
+@routes.patch("/api/v1/clusters/{cluster_name}")
+@api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
+async def rename(request: web.Request) -> web.Response:
+    """Give the caller's cluster the name ``{"label": ...}``; answers the cluster.
+
+    Raises
+    ------
+    aiohttp.web.HTTPNotFound
+        There is no such cluster, or it is somebody else's.
+    aiohttp.web.HTTPUnprocessableEntity
+        The body is none, or the name can't be one.
+    """
+    backend, name = request.app["backend"], request.match_info["cluster_name"]
+    cluster = await backend.get_cluster(name)
+    if cluster is None or not request["user"].has_permissions(cluster):
+        raise web.HTTPNotFound(reason=f"Cluster {name} not found")
+    label = _label(await request.text())
+    return web.json_response(backend.rename(name, label).to_dict())
+
+
+def _label(body: str) -> str:
+    try:
+        label = json.loads(body)["label"]
+    except (ValueError, TypeError, KeyError):
+        raise web.HTTPUnprocessableEntity(reason='send {"label": "a name"}') from None
+    try:
+        return LABEL.validate(label)
+    except (ValueError, TypeError) as error:
+        raise web.HTTPUnprocessableEntity(reason=str(error)) from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from casita import login
+from casita.backend import load_backends
 from casita.gateway import front
 from casita.hub import once, pages
 from casita.processes import rules_file
@@ -126,6 +128,7 @@ def user_environment(site: Site) -> dict[str, str]:
         "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "CASITA_INSTANCE": site.instance,
         "CASITA_URL": site.url,
+        **panel_environment(site),
         "DASK_GATEWAY__ADDRESS": site.inner_gateway_url,
         "DASK_GATEWAY__PUBLIC_ADDRESS": GATEWAY_PREFIX,
         "DASK_GATEWAY__PROXY_ADDRESS": site.gateway_traffic,
@@ -134,6 +137,21 @@ def user_environment(site: Site) -> dict[str, str]:
     if not site.config.multiuser:
         environment["CASITA_DATA"] = str(site.data)
     return environment | site.backend_environment()
+
+
+def panel_environment(site: Site) -> dict[str, str]:
+    """Return what the Facility panel of JupyterLab shows without asking anybody."""
+    states = {True: "on", False: "off"}
+    backends = [
+        {"name": one.name, "title": one.title, "state": states[one.name in site.backends]}
+        for one in load_backends().values()
+    ]
+    return {
+        "CASITA_NAME": site.config.facility.name,
+        "CASITA_PROFILE": site.config.facility.profile,
+        "CASITA_IDLE_TIMEOUT": str(site.config.servers.idle_timeout),
+        "CASITA_BACKENDS": json.dumps(backends),
+    }
 
 
 def _pages(site: Site, c: Any) -> None:
