@@ -307,7 +307,8 @@ def merged(record: Record, known: Facts | None, gateway: str) -> Cluster:
     cores, memory = engine.sizes(chosen, workers)
     more: dict[str, Any] = {}
     if known:
-        more = known.model_dump(include={"wanted", "adaptive", "tasks", "idle_ends"})
+        more = known.model_dump(include={"wanted", "adaptive", "tasks"})
+        more["idle_ends"] = known.idle_ends and known.idle_ends.replace(microsecond=0)
         cores = known.cores
         memory = memory if known.memory is None else known.memory
         if known.memory_used is not None:

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 import httpx
 import pytest
 
+from casita.jupyter.testing import running_server
 from casita.testing import casita, running_facility, wait_for
 
 GIB = 2**30
@@ -80,7 +81,7 @@ def test_what_there_is_and_may_be(clusters, cluster):
     options = clusters("options").stdout
     assert "worker_cores     Cores of a worker (1 to 4; default 1)" in options
     fields = [one["field"] for one in json.loads(clusters("options", "--json").stdout)]
-    assert fields == ["worker_cores", "worker_memory", "environment"]
+    assert {"worker_cores", "worker_memory", "environment", "label"} == set(fields)
     now = limits(clusters)
     assert now["clusters"]["used"] >= 1
     assert now["cores"]["used"] >= 1
@@ -113,6 +114,19 @@ def test_adapt(clusters, cluster):
     assert "keeps the workers that it has" in clusters("adapt", name, "off").stdout
     clusters("scale", name, "1")
     assert "is no range of workers" in refused(clusters, "adapt", name, "4:1")
+
+
+def test_clusters_have_names_for_people(clusters, cluster):
+    made = json.loads(clusters("create", "--name", "Fit [red]", "--json").stdout)["name"]
+    shown = next(one for one in clusters("list").stdout.splitlines() if made in one)
+    assert "Fit [red]" in shown
+    assert listed(clusters)[made]["label"] == "Fit [red]"
+    assert f"{made} goes to 0 workers" in clusters("scale", "Fit", "0").stdout
+    assert f"{made} is called top quark" in clusters("rename", "Fit [red]", "top quark").stdout
+    assert listed(clusters)[made]["label"] == "top quark"
+    assert "scheduler  " in clusters("logs", "top quark").stdout
+    assert "you have no cluster 'Fit'" in refused(clusters, "scale", "Fit", "1")
+    assert f"{made} stops" in clusters("stop", "top").stdout
 
 
 def test_a_create_that_is_refused_leaves_no_cluster(clusters, cluster):
@@ -302,6 +316,31 @@ def test_a_start_that_fails_says_why_and_what_to_do(own):
     assert "No module named 'dask_gateway'" in shown
     # It does not follow what has ended.
     own.casita("clusters", "logs", failed, "--follow", timeout=20)
+
+
+def test_a_failed_start_is_shown_in_jupyter_also_after_its_restart(own, tmp_path):
+    with own.login() as person:
+        token = person.token("test", 600)
+    places = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    casita("login", own.url, "--token-stdin", env=places, stdin=token)
+
+    def failure(server, name):
+        overview = server.http.get("clusters").json()
+        assert overview["problem"] is None
+        return next((one for one in overview["failures"] if one["name"] == name), None)
+
+    with running_server(tmp_path) as server:
+        wish = {"options": {"environment": "broken"}, "workers": 1}
+        name = server.http.post("clusters", json=wish).json()["name"]
+        before = wait_for(lambda: failure(server, name), 30, "the failure")
+    assert before["reason"] == "the scheduler ended with status 1"
+    assert before["process"] == "scheduler"
+    assert "No module named 'dask_gateway'" in before["tail"]
+    assert before["hint"].startswith("a module is missing on the cluster")
+    with running_server(tmp_path) as server:
+        assert failure(server, name) == before
+        logs = server.http.get(f"clusters/{name}/logs").json()
+        assert (logs["status"], logs["reason"]) == ("FAILED", before["reason"])
 
 
 def test_ctrl_c_while_a_cluster_starts_leaves_none(own):

@@ -8,7 +8,17 @@ from hypothesis import strategies as some
 
 from casita.errors import CasitaError
 from casita_clusters import engine
-from casita_clusters.models import Cluster, ClusterLogs, Limit, Limits, Option, ProcessLog
+from casita_clusters.models import (
+    Adaptive,
+    Cluster,
+    ClusterLogs,
+    Limit,
+    Limits,
+    NewCluster,
+    Option,
+    ProcessLog,
+)
+from casita_clusters.wire import Packages
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CORES = Option(field="worker_cores", label="Cores", default=1, type="int", min=1, max=4)
@@ -75,6 +85,19 @@ def test_a_cluster_is_picked_by_its_name_or_the_beginning_of_it():
         engine.pick([cluster("only")], "")
 
 
+def test_a_cluster_is_picked_by_its_label_too():
+    mine = [cluster("ab1", label="fit"), cluster("ab2", label="fits"), cluster("fi", label="ab1")]
+    assert engine.pick(mine, "fit").name == "ab1"  # the whole label before a beginning
+    assert engine.pick(mine, "fits").name == "ab2"
+    assert engine.pick(mine, "ab1").name == "ab1"  # a name before a label
+    assert engine.pick([cluster("ab1", label="top fit")], "top").name == "ab1"
+    with pytest.raises(CasitaError) as caught:
+        engine.pick([cluster("a", label="fit"), cluster("b", label="fit")], "fit")
+    assert caught.value.hint == "one of: a (fit), b (fit)"
+    with pytest.raises(LookupError):
+        engine.pick(mine, "zz")
+
+
 def test_a_failure_shows_the_log_that_is_likeliest_to_tell():
     both = {"scheduler": "all is well", "worker-1": "x\nMemoryError"}
     said = engine.failure("c", logs("3 workers in a row failed to start", **both))
@@ -82,6 +105,20 @@ def test_a_failure_shows_the_log_that_is_likeliest_to_tell():
     said = engine.failure("c", logs("the scheduler ended with status 1", **both))
     assert said.endswith("all is well")
     assert engine.failure("c", logs()) == "cluster c failed: the gateway gives no reason"
+
+
+def test_a_failure_for_a_panel():
+    text = "\n".join(["line"] * 20 + ["ModuleNotFoundError: No module named 'x'"])
+    found = engine.failed(
+        cluster("c", label="mine"), logs("the scheduler ended with status 1", scheduler=text)
+    )
+    assert (found.name, found.label, found.started) == ("c", "mine", NOW)
+    assert found.reason == "the scheduler ended with status 1"
+    assert found.process == "scheduler"
+    assert len(found.tail.splitlines()) == 12
+    assert "a module is missing" in found.hint
+    bare = engine.failed(cluster("c"), logs())
+    assert (bare.process, bare.tail, bare.hint) == ("", "", "")
 
 
 @pytest.mark.parametrize(
@@ -126,3 +163,44 @@ def test_new_lines_complete_what_was_seen(old, more, window):
     if len(old) + len(more) <= window:
         assert fresh == more  # nothing was cut: exact, whatever repeats
     assert len(fresh) <= len(more)
+
+
+def test_what_is_left_of_the_limits():
+    limits = Limits(
+        clusters=Limit(used=1, limit=4),
+        cores=Limit(used=2, limit=8),
+        memory=Limit(used=0, limit=8 * 2**30),
+    )
+    known = [CORES, MEMORY]
+    assert engine.room(NewCluster(workers=4), known, limits) == ""
+    said = engine.room(NewCluster(workers=5), known, limits)
+    assert said.startswith("5 workers are more than you may have: your clusters use 2 of 8 cores")
+    assert "take at most 4" in said
+    large = NewCluster(workers=4, options={"worker_cores": 2, "worker_memory": 0.5})
+    assert "take at most 3" in engine.room(large, known, limits)
+    wide = Adaptive(minimum=1, maximum=99)  # its maximum may be out of reach
+    assert engine.room(NewCluster(adaptive=wide), known, limits) == ""
+    assert engine.room(NewCluster(adaptive=Adaptive(minimum=9)), known, limits)
+
+
+def test_pages_of_a_dashboard():
+    plots = ["individual-gpu-memory", "individual-scheduler-system", "individual-task-stream"]
+    found = engine.pages([f"/{one}" for one in plots])
+    titles = [one.title for one in found]
+    assert found[0].path == "individual-task-stream"
+    assert titles[0] == "Task stream"
+    assert titles[-2:] == ["Scheduler system", "GPU memory"]
+    assert "Progress" not in titles  # this dashboard does not offer it
+    assert "Status (whole page)" in titles
+    assert engine.pages([]) == []  # they are still being loaded
+
+
+def test_differences_between_environments():
+    here = {"numpy": "2.0", "Awkward_Array": "1", "mine": "0.1", "python": "3.11.2"}
+    there = {"numpy": "2.1", "awkward-array": "1", "theirs": "9", "python": "3.11.2"}
+    found = [(one.package, one.here, one.there) for one in engine.differences(here, there)]
+    assert found == [("mine", "0.1", None), ("numpy", "2.0", "2.1")]
+    remote = Packages(prefix="/there", python="3.11.2", packages=there)
+    assert remote.compared("/here", here).shared is False
+    assert len(remote.compared("/here", here).differences) == 2
+    assert remote.compared("/there", {}).model_dump() == {"shared": True, "differences": []}

@@ -1,5 +1,6 @@
 """Clusters in a user's Jupyter server, on a real facility and on a gateway that misbehaves."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -8,9 +9,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import websocket_connect
 
 from casita.client import session
 from casita.jupyter.testing import running_server
@@ -252,6 +256,71 @@ def test_a_shared_environment_has_no_differences(server, cluster):
     assert answer.json() == {"shared": True, "differences": []}
 
 
+def test_dashboards_come_through_the_users_own_server(server, cluster):
+    prefix = f"clusters/{cluster}/dashboard/"
+    wait_for(lambda: server.http.get(f"clusters/{cluster}/pages").json(), 20, "pages")
+    page = server.http.get(f"{prefix}individual-task-stream", params={"theme": "dark_minimal"})
+    assert page.status_code == 200
+    assert "Bokeh" in page.text
+    policy = page.headers["Content-Security-Policy"]
+    own = f"{server.url}casita/{prefix}"
+    assert f"connect-src {own} ws{own.removeprefix('http')};" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert server.http.get(f"{prefix}json/counts.json").json()["workers"] == 1
+    first = server.http.get(prefix)
+    assert (first.status_code, first.headers["Location"]) == (302, f"/casita/{prefix}status")
+    info = server.http.get(f"{prefix}info", follow_redirects=True)
+    assert str(info.url) == f"{own}info/main/workers.html"
+
+
+def test_a_dashboard_that_is_not_there_is_explained(server, cluster):
+    for path, words in (
+        ("clusters/nothing/dashboard/status", "The cluster has been stopped"),
+        (f"clusters/{cluster}/dashboard/nonsense", "no such page"),
+        (f"clusters/{cluster}/dashboard/..%2F..%2Fapi%2Fv1%2Flimits", "This dashboard is gone"),
+        (f"clusters/{cluster}/dashboard/a/%2e%2e/%2e%2e/x", "This dashboard is gone"),
+    ):
+        answer = server.http.get(path)
+        assert answer.status_code == 404, path
+        assert words in answer.text
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+    strange = server.http.get("clusters/a;b/dashboard/status")
+    assert strange.status_code == 404
+
+
+def test_nobody_sees_a_dashboard_without_login(server, cluster):
+    path = f"{server.url}casita/clusters/{cluster}/dashboard/status"
+    answer = httpx.get(path)
+    assert answer.status_code == 302
+    assert urlsplit(answer.headers["Location"]).path == "/login"
+    socket = f"{server.url}casita/clusters/{cluster}/dashboard/eventstream"
+    for headers, status in (({}, 403), ({"Authorization": "token wrong"}, 403),
+                            ({"Cookie": "_xsrf=x", "Origin": server.url[:-1]}, 403)):  # fmt: skip
+        assert handshake(socket, headers) == status
+    mine = {"Authorization": f"token {server.token}"}
+    assert handshake(socket, {**mine, "Origin": "http://evil.example"}) == 403
+    assert handshake(socket, mine) == 101
+
+
+def handshake(url, headers):
+    """Return the status with which a websocket is opened, or not."""
+
+    async def main():
+        request = HTTPRequest(f"ws{url.removeprefix('http')}", headers=headers)
+        request.follow_redirects = False
+        try:
+            socket = await websocket_connect(request)
+        except HTTPClientError as error:
+            return error.code
+        socket.write_message('{"name": "ping"}')
+        while "pong" not in await socket.read_message():
+            pass
+        socket.close()
+        return 101
+
+    return asyncio.run(asyncio.wait_for(main(), 20))
+
+
 def test_a_cluster_is_renamed(server, cluster):
     answer = server.http.patch(f"clusters/{cluster}", json={"label": "fit of the top"})
     assert (answer.status_code, answer.json()["label"]) == (200, "fit of the top")
@@ -315,7 +384,10 @@ def fake_gateway():
         def log_message(self, *words):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+    with Server(("127.0.0.1", 0), Handler) as http:
         http.daemon_threads = True
         thread = threading.Thread(target=http.serve_forever, daemon=True)
         thread.start()

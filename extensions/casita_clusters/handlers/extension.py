@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from casita.jupyter.extension import Extension, Route
 from casita_clusters.handlers import routes
+from casita_clusters.handlers.dashboard import Dashboard
 from casita_clusters.handlers.starting import Starter
 from casita_clusters.handlers.watch import ClusterWatch
 
@@ -34,6 +35,7 @@ class ClustersExtension(Extension):
             (f"clusters/{NAME}/logs/events", routes.LogEvents, more),
             (f"clusters/{NAME}/pages", routes.Pages, more),
             (f"clusters/{NAME}/environment", routes.Compare, more),
+            (f"clusters/{NAME}/dashboard/(.*)", Dashboard, {"session": self.session}),
         ]
 
     def _computing(self) -> None:

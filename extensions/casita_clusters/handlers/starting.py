@@ -60,7 +60,7 @@ class Starter:
                 if error.refused:
                     await self._give_up(clusters, cluster, error)
                     return
-                logger.info("cluster %s waits for its workers: %s", cluster.name, error)
+                logger.debug("cluster %s waits for its workers: %s", cluster.name, error)
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _give_up(

@@ -13,6 +13,8 @@ from casita.errors import CasitaError
 
 logger = logging.getLogger(__name__)
 Seen = TypeVar("Seen")
+LONG_REST = 10.0
+"""Seconds; what is down for long is found again at least after so many."""
 
 
 class Watch(ABC, Generic[Seen]):
@@ -87,6 +89,7 @@ class Watch(ABC, Generic[Seen]):
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            began = time.monotonic()
             try:
                 await self.fresh()
             except CasitaError as error:
@@ -94,7 +97,12 @@ class Watch(ABC, Generic[Seen]):
             except Exception:
                 logger.exception("a look failed")
             try:
-                await asyncio.wait_for(self._wake.wait(), self.pause())
+                await asyncio.wait_for(self._wake.wait(), self._rest(time.monotonic() - began))
             except TimeoutError:
                 continue
             self._wake.clear()
+
+    def _rest(self, took: float) -> float | None:
+        """Return the seconds to wait after a look, so that long ones leave time for others."""
+        pause = self.pause()
+        return None if pause is None else max(pause, min(LONG_REST, 3 * took))
