@@ -5,7 +5,7 @@ In a notebook::
     from casita_clusters import connect, new_cluster
 
     cluster = new_cluster(workers=2)
-    client = connect(cluster.name)
+    client = connect(cluster.name, upload=["my_module.py"])
 
 Plain ``dask_gateway.Gateway()`` and ``Client("gateway://...")`` work, too.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from casita.backend import Backend
 
-__all__ = ["backend", "connect", "new_cluster"]
+__all__ = ["backend", "connect", "new_cluster", "ship"]
 
 backend = Backend(
     name="clusters",
@@ -35,4 +35,8 @@ def __getattr__(name: str) -> Any:
         from casita_clusters import kernel
 
         return getattr(kernel, name)
+    if name == "ship":
+        from casita_clusters.shipping import ship
+
+        return ship
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

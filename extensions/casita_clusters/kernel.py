@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from dask_gateway import Gateway
 
-from casita.client import connection
+from casita.client import Connection, connection
 from casita.errors import CasitaError, ServiceError
-from casita_clusters import closing, engine  # noqa: F401 (closing mends Gateway)
+from casita_clusters import (
+    closing,  # noqa: F401 (mends Gateway)
+    engine,
+    environment,
+    shipping,
+)
 from casita_clusters.client import Clusters
 
 
@@ -26,30 +34,68 @@ def _join(name: str, *, shutdown_on_close: bool) -> Any:
         return gateway.connect(name, shutdown_on_close=shutdown_on_close)
 
 
-def connect(name: str = "") -> Any:
+def connect(name: str = "", *, upload: Sequence[str | Path] = (), card: bool = True) -> Any:
     """Return a ``distributed.Client`` of one of your clusters, wherever it was made.
 
-    Closing it leaves the cluster running.
+    Closing it leaves the cluster running.  Warns of packages that the cluster lacks or has in
+    another version.  In a notebook, shows a card with the cluster's state and handles.
 
     Parameters
     ----------
     name
-        The cluster, or the beginning of its name; may be left out while there is only one.
+        The cluster's name or what you call it, or the beginning of either; may be left out while
+        there is only one.
+    upload
+        Modules of your own for its workers: ``.py`` files, package folders or archives; see
+        :func:`casita_clusters.ship`.
+    card
+        Whether to show the card.
 
     Raises
     ------
     CasitaError
-        None or several clusters fit.
+        None or several clusters fit; or what is to be uploaded can't be.
     """
+    bundles = [shipping.pack(Path(one)) for one in upload]  # before anything is connected
     with _mine() as clusters:
         running = clusters.list()
-    if not running:
-        raise CasitaError("you have no cluster", hint="new_cluster(workers=2) makes one")
-    cluster = running[0] if not name and len(running) == 1 else engine.pick(running, name)
+        if not running:
+            raise CasitaError("you have no cluster", hint="new_cluster(workers=2) makes one")
+        cluster = running[0] if not name and len(running) == 1 else engine.pick(running, name)
+        warning = _warning(clusters, cluster.name)
     joined = _join(cluster.name, shutdown_on_close=False)
     client = joined.get_client()
-    client.cluster = joined  # keeps the connection, and shows in the notebook
+    client.cluster = joined  # keeps the connection
+    for bundle in bundles:
+        client.register_plugin(shipping.Shipped(bundle))
+    if card and _in_notebook():
+        _show_card(client, connection(), cluster.name, warning)
+    elif warning:
+        warnings.warn(warning, stacklevel=2)
     return client
+
+
+def _warning(clusters: Clusters, name: str) -> str:
+    try:
+        return environment.warning(environment.compare(clusters.packages(name)))
+    except CasitaError:
+        return ""  # a cluster in an environment that does not tell
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel")
+
+
+def _show_card(client: Any, where: Connection, name: str, warning: str) -> None:
+    from IPython.display import display
+
+    from casita_clusters.card import Card
+
+    shown = Card(client, where, name, warning)
+    display(shown.box)
+    shown.follow()
 
 
 def new_cluster(workers: int = 0, *, shutdown_on_close: bool = True, **options: Any) -> Any:
