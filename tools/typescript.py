@@ -1,0 +1,94 @@
+"""Write the TypeScript types of what the Jupyter server sends to JupyterLab's panel.
+
+    python tools/typescript.py [--check]
+
+They come from the pydantic models, by way of their JSON schemas, so that browser and server can't
+disagree.  With ``--check`` nothing is written; status 1 says that a file is out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = {
+    "casita.jupyter.models": "facility",
+    "casita_clusters.models": "clusters",
+}
+"""Module of models, and folder of extensions/lab/src that has its types."""
+HEADER = "// Made by tools/typescript.py from {module}; change that and run `make models`.\n"
+NAMES = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
+
+
+def main() -> None:
+    """Write or check every file."""
+    check = sys.argv[1:] == ["--check"]
+    stale = []
+    for module, folder in SOURCES.items():
+        path = ROOT / "extensions" / "lab" / "src" / folder / "models.ts"
+        text = types_of(module)
+        if check and (not path.exists() or path.read_text() != text):
+            stale.append(str(path.relative_to(ROOT)))
+        elif not check:
+            path.write_text(text)
+    if stale:
+        sys.exit(f"out of date: {', '.join(stale)}\nhint: make models")
+
+
+def types_of(module: str) -> str:
+    """Return the TypeScript interfaces of all public models of a module."""
+    models = [
+        one
+        for one in vars(import_module(module)).values()
+        if isinstance(one, type)
+        and issubclass(one, BaseModel)
+        and one.__module__ == module
+        and not one.__name__.startswith("_")
+    ]
+    _, schema = models_json_schema([(one, "serialization") for one in models])
+    parts = [interface(one.__name__, schema["$defs"][one.__name__], one) for one in models]
+    return "\n".join([HEADER.format(module=module), *parts])
+
+
+def interface(name: str, schema: dict[str, Any], model: type[BaseModel]) -> str:
+    """Return one interface, with the class's sentence."""
+    lines = [comment(model.__doc__, ""), f"export interface {name} {{"]
+    lines += [f"  {field}: {type_of(one)};" for field, one in schema["properties"].items()]
+    return "\n".join([line for line in lines if line] + ["}", ""])
+
+
+def comment(text: str | None, indent: str) -> str:
+    """Return the first paragraph of a docstring as a comment."""
+    first = " ".join((text or "").strip().partition("\n\n")[0].split())
+    return f"{indent}/** {first} */" if first else ""
+
+
+def type_of(schema: dict[str, Any]) -> str:
+    """Return the TypeScript type of a JSON schema, as far as our models use it."""
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if "anyOf" in schema:
+        return " | ".join(type_of(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(f"'{one}'" for one in schema["enum"])
+    match schema.get("type"):
+        case "null":
+            return "null"
+        case "array":
+            inner = type_of(schema["items"])
+            return f"({inner})[]" if "|" in inner else f"{inner}[]"
+        case "object":
+            return "Record<string, unknown>"
+        case str(name):
+            return NAMES[name]
+    return "unknown"
+
+
+if __name__ == "__main__":
+    main()
