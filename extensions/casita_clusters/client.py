@@ -280,5 +280,6 @@ def _bare(record: wire.Record, gateway: _Gateway) -> Cluster:
 
 def installed() -> dict[str, str]:
     """Return the versions of what is installed beside this program, "python" among them."""
-    found = {one.name: one.version for one in distributions()}
-    return {**found, "python": platform.python_version()}
+    # The first on the path is the one that is imported.
+    found = reversed([(one.name, one.version) for one in distributions() if one.name])
+    return {**dict(found), "python": platform.python_version()}

@@ -78,9 +78,8 @@ def list_clusters(state: StateOption = None, as_json: JsonOption = False) -> Non
     now = datetime.now(UTC)
     for one in found:
         table.add_row(*_row(one, now))
-    console = Console()
-    # Whatever reads it by a pipe wants a line for each cluster.
-    console.print(table, width=None if console.is_terminal else 200)
+    # Whatever reads it by a pipe wants a line for each cluster, whole.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _row(one: Cluster, now: datetime) -> tuple[str, ...]:

@@ -45,15 +45,27 @@ PAGES = {
     "individual-groups": "Task groups",
     "individual-group-progress": "Progress of task groups",
     "individual-profile": "Profile",
+    "statics/individual-cluster-map.html": "Cluster map",
+    "individual-workers-cpu-timeseries": "CPU over time",
+    "individual-workers-memory-timeseries": "Memory over time",
+    "individual-workers-network-timeseries": "Network over time",
+    "individual-workers-disk-timeseries": "Disk over time",
+    "individual-workers-network": "Network of workers",
+    "individual-workers-disk": "Disk of workers",
+    "individual-workers-transfer-bytes": "Transfers of workers",
+}
+"""Single plots of a dashboard by path, the useful ones first."""
+WHOLE_PAGES = {
     "status": "Status (whole page)",
     "workers": "Workers (whole page)",
     "tasks": "Tasks (whole page)",
     "system": "System (whole page)",
     "profile": "Profile (whole page)",
     "graph": "Graph (whole page)",
-    "info/main/workers.html": "Info (tables and call stacks)",
 }
-"""Pages of a dashboard by path, the useful ones first."""
+"""Not the tables below ``info/``: they load their looks from elsewhere, which is not allowed."""
+BROKEN_PAGES = {"individual-compute-time-per-key"}
+"""distributed 2026.8 puts a function in it, which bokeh 3.9 can't send."""
 LAST_PAGES = ("gpu", "rmm")
 """Of little use to most: by a word of their paths."""
 ACRONYMS = ("cpu", "gpu", "rmm")
@@ -257,11 +269,12 @@ def pages(paths: Iterable[str]) -> list[Page]:
     found = [one.lstrip("/") for one in paths]
     if not found:
         return []
-    single = [one for one in PAGES if one in found or not one.startswith("individual-")]
-    others = sorted(set(found) - set(PAGES))
+    known = [one for one in PAGES if one in found]
+    others = sorted(set(found) - set(PAGES) - BROKEN_PAGES)
     rare = [one for one in others if set(LAST_PAGES) & set(one.split("-"))]
-    ordered = [*single, *(one for one in others if one not in rare), *rare]
-    return [Page(title=PAGES.get(one) or _page_title(one), path=one) for one in ordered]
+    ordered = [*known, *WHOLE_PAGES, *(one for one in others if one not in rare), *rare]
+    titles = PAGES | WHOLE_PAGES
+    return [Page(title=titles.get(one) or _page_title(one), path=one) for one in ordered]
 
 
 def _page_title(path: str) -> str:

@@ -184,13 +184,15 @@ def test_what_is_left_of_the_limits():
 
 
 def test_pages_of_a_dashboard():
-    plots = ["individual-gpu-memory", "individual-scheduler-system", "individual-task-stream"]
+    plots = ["individual-gpu-memory", "individual-scheduler-system", "individual-task-stream",
+             "individual-compute-time-per-key"]  # fmt: skip
     found = engine.pages([f"/{one}" for one in plots])
     titles = [one.title for one in found]
     assert found[0].path == "individual-task-stream"
     assert titles[0] == "Task stream"
     assert titles[-2:] == ["Scheduler system", "GPU memory"]
     assert "Progress" not in titles  # this dashboard does not offer it
+    assert not any("per key" in one for one in titles)  # it would show nothing
     assert "Status (whole page)" in titles
     assert engine.pages([]) == []  # they are still being loaded
 

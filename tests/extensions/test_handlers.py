@@ -290,7 +290,9 @@ def test_a_dashboard_that_is_not_there_is_explained(server, cluster):
 
 def test_nobody_sees_a_dashboard_without_login(server, cluster):
     path = f"{server.url}casita/clusters/{cluster}/dashboard/status"
-    answer = httpx.get(path)
+    assert httpx.get(path).status_code == 403
+    assert httpx.get(path, headers={"Authorization": "token wrong"}).status_code == 403
+    answer = httpx.get(path, headers={"Sec-Fetch-Mode": "navigate"})  # a person, who can log in
     assert answer.status_code == 302
     assert urlsplit(answer.headers["Location"]).path == "/login"
     socket = f"{server.url}casita/clusters/{cluster}/dashboard/eventstream"

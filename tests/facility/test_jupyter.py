@@ -194,6 +194,10 @@ def test_the_header_of_a_users_server(mine, admin):
     found = mine.get("facility").json()
     assert (found["user"], found["url"]) == ("admin", admin.url)
     assert found["token_expires"] is None  # the server's token ends with it
+    assert found["name"]
+    assert found["profile"] == "embedded"
+    left = datetime.fromisoformat(found["server_idle_ends"]) - datetime.now(UTC)
+    assert timedelta(0) < left <= timedelta(seconds=found["server_idle_timeout"])
     assert {"clusters": "on"}.items() <= {b["name"]: b["state"] for b in found["backends"]}.items()
 
 

@@ -50,8 +50,12 @@ class Dashboard(JupyterHandler, Forwarder):  # type: ignore[misc]
         self.session = session
 
     def get_login_url(self) -> str:
-        """Send people to the login; to a websocket that would mean nothing."""
-        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+        """Send people who open a page to the login; programs and websockets get 403."""
+        headers = self.request.headers
+        program = "Authorization" in headers or "Upgrade" in headers
+        mode = headers.get("Sec-Fetch-Mode")
+        opens = mode == "navigate" if mode else "text/html" in headers.get("Accept", "")
+        if program or not opens:
             raise web.HTTPError(403)
         return str(super().get_login_url())
 
