@@ -1,0 +1,98 @@
+/** Clusters in words.  Pure. */
+
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { Cluster, Limits, Overview } from './models';
+
+const GIB = 2 ** 30;
+
+/** What to call a cluster. */
+export function title(cluster: { name: string; label: string }): string {
+  return cluster.label || cluster.name.slice(0, 8);
+}
+
+/** Bytes as "1.2" GiB, without unit. */
+export function gib(bytes: number): string {
+  const value = bytes / GIB;
+  return value >= 100 ? value.toFixed(0) : value.toFixed(1).replace(/\.0$/, '');
+}
+
+/** "starting", "running", ... */
+export function stateText(cluster: Cluster, trans: TranslationBundle): string {
+  if (cluster.status === 'pending') {
+    return trans.__('starting');
+  }
+  if (cluster.status === 'running') {
+    return isBusy(cluster) ? trans.__('computing') : trans.__('running');
+  }
+  return trans.__('stopping');
+}
+
+/** Whether tasks run or wait. */
+export function isBusy(cluster: Cluster): boolean {
+  return cluster.tasks !== null && cluster.tasks.processing + cluster.tasks.waiting > 0;
+}
+
+/** "2 of 4 workers", "1 worker", "0 to 4 workers, now 2". */
+export function workersText(cluster: Cluster, trans: TranslationBundle): string {
+  const { workers, wanted, adaptive } = cluster;
+  if (workers === null) {
+    return trans.__('workers not known');
+  }
+  if (wanted !== null && wanted !== workers) {
+    return trans.__('%1 of %2 workers', workers, wanted);
+  }
+  const text = trans._n('%1 worker', '%1 workers', workers);
+  return adaptive ? trans.__('%1, follows the load', text) : text;
+}
+
+/** "3 running, 2 waiting, 1 failed"; "" without tasks. */
+export function tasksText(cluster: Cluster, trans: TranslationBundle): string {
+  const tasks = cluster.tasks;
+  if (!tasks) {
+    return '';
+  }
+  return [
+    tasks.processing ? trans.__('%1 running', tasks.processing) : '',
+    tasks.waiting ? trans.__('%1 waiting', tasks.waiting) : '',
+    tasks.memory ? trans.__('%1 kept', tasks.memory) : '',
+    tasks.erred ? trans.__('%1 failed', tasks.erred) : ''
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** "3 of 8 cores, 2 clusters". */
+export function quotaText(limits: Limits, trans: TranslationBundle): string {
+  const cores = trans.__('%1 of %2 cores', limits.cores.used, limits.cores.limit);
+  return `${cores}, ${trans._n('%1 cluster', '%1 clusters', limits.clusters.used)}`;
+}
+
+/** What a screen reader is told of a change. */
+export function news(
+  before: Overview | null,
+  now: Overview,
+  trans: TranslationBundle
+): string[] {
+  if (!before) {
+    return [];
+  }
+  const known = new Map(before.clusters.map(one => [one.name, one]));
+  const told = now.clusters
+    .filter(one => known.get(one.name)?.status !== one.status)
+    .map(one => trans.__('Cluster %1 is %2', title(one), stateText(one, trans)));
+  const left = new Set([...now.clusters, ...now.failures].map(one => one.name));
+  const gone = before.clusters
+    .filter(one => !left.has(one.name))
+    .map(one => trans.__('Cluster %1 has stopped', title(one)));
+  const failed = newFailures(before, now).map(one =>
+    trans.__('Cluster %1 has failed', title(one))
+  );
+  return [...told, ...gone, ...failed];
+}
+
+/** Failures that were not there before. */
+export function newFailures(before: Overview | null, now: Overview): Overview['failures'] {
+  const known = new Set(before?.failures.map(one => one.name));
+  return before ? now.failures.filter(one => !known.has(one.name)) : [];
+}

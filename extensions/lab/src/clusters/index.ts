@@ -1,0 +1,147 @@
+/** `@casita/lab:clusters`: the user's Dask clusters, wherever they were made. */
+
+import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
+import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
+import { addIcon, stopIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { SHOW } from '../facility';
+import { IFacilityPanel } from '../facility/token';
+import { paragraph } from '../notify';
+import { Observable } from '../observable';
+import { View } from '../view';
+import { ICode, IDashboards, ILogs } from './actions';
+import { newFailures, quotaText, title } from './format';
+import { Memory } from './memory';
+import { Failure } from './models';
+import { Operations } from './operations';
+import { FormState, Section } from './section';
+import { ClusterStore, IClusterStore } from './store';
+
+const ID = '@casita/lab:clusters';
+const NEW = 'casita:new-cluster';
+const STOP_ALL = 'casita:stop-all-clusters';
+
+export const store: JupyterFrontEndPlugin<IClusterStore> = {
+  id: '@casita/lab:cluster-store',
+  description: "The user's Dask clusters, live, for all that show them.",
+  autoStart: true,
+  requires: [IFacilityPanel],
+  provides: IClusterStore,
+  activate: (_, panel: IFacilityPanel) => new ClusterStore(panel.api)
+};
+
+export const clusters: JupyterFrontEndPlugin<void> = {
+  id: ID,
+  description: "The Facility panel's section of Dask clusters.",
+  autoStart: true,
+  requires: [IFacilityPanel, IClusterStore],
+  optional: [
+    ITranslator,
+    ICommandPalette,
+    ISettingRegistry,
+    IStateDB,
+    IDashboards,
+    ILogs,
+    ICode
+  ],
+  activate: (
+    app: JupyterFrontEnd,
+    panel: IFacilityPanel,
+    live: IClusterStore,
+    translator: ITranslator | null,
+    palette: ICommandPalette | null,
+    settings: ISettingRegistry | null,
+    db: IStateDB | null,
+    dashboards: IDashboards | null,
+    logs: ILogs | null,
+    code: ICode | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('casita');
+    const operations = new Operations(panel.api, trans);
+    const form = new Observable<FormState>(null);
+    const memory = new Memory(db);
+    const partners = { dashboards, logs, code };
+    const widget = new View(
+      trans,
+      React.createElement(Section, { store: live, operations, memory, form, ...partners })
+    );
+    panel.addSection({ id: 'clusters', title: trans.__('Dask clusters'), widget, rank: 10 });
+    addCommands(app, trans, palette, live, operations, form);
+    watch(app, panel, live, widget, trans);
+    void settings?.load(ID).then(loaded => {
+      const apply = () => {
+        operations.alwaysConfirm = loaded.get('confirmStop').composite === 'always';
+      };
+      loaded.changed.connect(apply);
+      apply();
+    });
+  }
+};
+
+function addCommands(
+  app: JupyterFrontEnd,
+  trans: TranslationBundle,
+  palette: ICommandPalette | null,
+  live: IClusterStore,
+  operations: Operations,
+  form: Observable<FormState>
+): void {
+  const all = () => live.overview.value?.clusters ?? [];
+  const describedBy = { args: { type: 'object', properties: {} } };
+  app.commands.addCommand(NEW, {
+    label: trans.__('New Dask Cluster…'),
+    icon: addIcon,
+    execute: async () => {
+      await app.commands.execute(SHOW);
+      form.value = { template: null };
+    },
+    describedBy
+  });
+  app.commands.addCommand(STOP_ALL, {
+    label: trans.__('Stop All Dask Clusters…'),
+    icon: stopIcon,
+    isEnabled: () => all().length > 0,
+    execute: () => operations.stopAll(all()),
+    describedBy
+  });
+  for (const command of [NEW, STOP_ALL]) {
+    palette?.addItem({ command, category: trans.__('Facility') });
+  }
+}
+
+/** Keep the header's words current, and tell of failures that nobody would see. */
+function watch(
+  app: JupyterFrontEnd,
+  panel: IFacilityPanel,
+  live: IClusterStore,
+  widget: View,
+  trans: TranslationBundle
+): void {
+  let before = live.overview.value;
+  live.overview.changed.connect((_, now) => {
+    const limits = now?.limits;
+    panel.setSummary('clusters', limits ? quotaText(limits, trans) : null);
+    app.commands.notifyCommandChanged(STOP_ALL);
+    if (now && !widget.isVisible) {
+      newFailures(before, now).forEach(one => tell(app, one, trans));
+    }
+    before = now;
+  });
+}
+
+function tell(app: JupyterFrontEnd, failure: Failure, trans: TranslationBundle): void {
+  const said = paragraph(
+    trans.__('Cluster %1 has failed', title(failure)),
+    failure.reason,
+    failure.hint
+  );
+  const callback = () => void app.commands.execute(SHOW);
+  Notification.error(said, {
+    autoClose: false,
+    actions: [{ label: trans.__('Show'), callback, displayType: 'default' }]
+  });
+}

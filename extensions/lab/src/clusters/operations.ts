@@ -1,0 +1,118 @@
+/** What can be done to clusters: a request each, errors as notifications. */
+
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { Api } from '../http';
+import { notifyError } from '../notify';
+import { sentence } from '../view';
+import { isBusy, title } from './format';
+import { Adaptive, Cluster, ClusterForm, NewCluster } from './models';
+
+export class Operations {
+  constructor(
+    private readonly api: Api,
+    private readonly trans: TranslationBundle
+  ) {}
+
+  /** Ask before a cluster without work is stopped, too. */
+  alwaysConfirm = false;
+
+  form(): Promise<ClusterForm> {
+    return this.api.request('clusters/form');
+  }
+
+  /** Ask for a cluster; the form shows a refusal itself. */
+  create(request: NewCluster): Promise<Cluster> {
+    return this.api.request('clusters', 'POST', request);
+  }
+
+  /** Set the number of workers, or the bounds between which it follows the load. */
+  resize(cluster: Cluster, workers: number, adaptive: Adaptive | null): Promise<boolean> {
+    const change = adaptive
+      ? this.change(cluster, 'adapt', 'POST', adaptive)
+      : this.change(cluster, 'scale', 'POST', { workers });
+    return this.attempt(this.trans.__('Workers of %1 were not changed', title(cluster)), change);
+  }
+
+  rename(cluster: Cluster, label: string): Promise<boolean> {
+    return this.attempt(
+      this.trans.__('%1 was not renamed', title(cluster)),
+      this.change(cluster, '', 'PATCH', { label })
+    );
+  }
+
+  async stop(cluster: Cluster): Promise<void> {
+    if (!isBusy(cluster) && !this.alwaysConfirm) {
+      return this.stopNow(cluster);
+    }
+    const tasks = cluster.tasks ? cluster.tasks.processing + cluster.tasks.waiting : 0;
+    const body = isBusy(cluster)
+      ? this.trans._n(
+          '%1 task has not been computed yet; it and all results kept there are lost.',
+          '%1 tasks have not been computed yet; they and all results kept there are lost.',
+          tasks
+        )
+      : this.trans.__('Results kept there are lost.');
+    if (await this.confirmed(this.trans.__('Stop %1?', title(cluster)), body)) {
+      await this.stopNow(cluster);
+    }
+  }
+
+  async stopAll(clusters: readonly Cluster[]): Promise<void> {
+    const busy = clusters.filter(isBusy).map(title);
+    const body = busy.length
+      ? this.trans.__('Tasks run or wait on: %1. They are lost.', busy.join(', '))
+      : this.trans.__('None of them is computing. Results kept there are lost.');
+    const question = this.trans._n('Stop %1 cluster?', 'Stop all %1 clusters?', clusters.length);
+    if (await this.confirmed(question, body)) {
+      await this.attempt(
+        this.trans.__('Not all clusters were stopped'),
+        this.api.request('clusters', 'DELETE')
+      );
+    }
+  }
+
+  private async stopNow(cluster: Cluster): Promise<void> {
+    await this.attempt(
+      this.trans.__('%1 was not stopped', title(cluster)),
+      this.change(cluster, '', 'DELETE')
+    );
+  }
+
+  private change(
+    cluster: Cluster,
+    what: string,
+    method: string,
+    body?: unknown
+  ): Promise<{ message?: string } | undefined> {
+    const path = `clusters/${encodeURIComponent(cluster.name)}${what && `/${what}`}`;
+    return this.api.request(path, method, body);
+  }
+
+  /** Wait for a change; tells what the gateway remarks, or why it refuses. */
+  private async attempt(
+    failure: string,
+    change: Promise<{ message?: string } | undefined>
+  ): Promise<boolean> {
+    try {
+      const answer = await change;
+      if (answer?.message) {
+        Notification.info(sentence(answer.message), { autoClose: 8000 });
+      }
+      return true;
+    } catch (error) {
+      notifyError(failure, error);
+      return false;
+    }
+  }
+
+  private async confirmed(question: string, body: string): Promise<boolean> {
+    const buttons = [
+      Dialog.cancelButton({ label: this.trans.__('Keep') }),
+      Dialog.warnButton({ label: this.trans.__('Stop') })
+    ];
+    const result = await showDialog({ title: question, body, buttons, defaultButton: 0 });
+    return result.button.accept;
+  }
+}

@@ -1,0 +1,68 @@
+/** `@casita/lab:facility`: the panel to which all other plug-ins add their sections. */
+
+import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { Api } from '../http';
+import { facilityIcon } from '../icons';
+import { CullWarning } from './culling';
+import { FacilityState } from './models';
+import { FacilityPanel } from './panel';
+import { IFacilityPanel } from './token';
+
+const ID = '@casita/lab:facility';
+export const SHOW = 'casita:show-panel';
+
+export const facility: JupyterFrontEndPlugin<IFacilityPanel> = {
+  id: ID,
+  description: 'The Facility panel: who is where, and a section for each service.',
+  autoStart: true,
+  provides: IFacilityPanel,
+  optional: [ITranslator, ILayoutRestorer, ICommandPalette, ISettingRegistry],
+  activate: (
+    app: JupyterFrontEnd,
+    translator: ITranslator | null,
+    restorer: ILayoutRestorer | null,
+    palette: ICommandPalette | null,
+    settings: ISettingRegistry | null
+  ): IFacilityPanel => {
+    const trans = (translator ?? nullTranslator).load('casita');
+    const panel = new FacilityPanel(new Api(app.serviceManager.serverSettings), trans);
+    panel.id = 'casita-facility';
+    panel.title.icon = facilityIcon;
+    panel.title.caption = trans.__('Facility');
+    app.shell.add(panel, 'left', { rank: 150, type: 'Facility' });
+    restorer?.add(panel, panel.id);
+
+    app.commands.addCommand(SHOW, {
+      label: trans.__('Show the Facility Panel'),
+      icon: facilityIcon,
+      execute: () => app.shell.activateById(panel.id),
+      describedBy: { args: { type: 'object', properties: {} } }
+    });
+    palette?.addItem({ command: SHOW, category: trans.__('Facility') });
+
+    const warning = new CullWarning(panel.facility, panel.api, trans);
+    void settings?.load(ID).then(loaded => {
+      const apply = () => (warning.minutes = loaded.get('warnBeforeStop').composite as number);
+      loaded.changed.connect(apply);
+      apply();
+    });
+    void follow(panel);
+    return panel;
+  }
+};
+
+/** Keep the panel's state current for as long as the page is open. */
+function follow(panel: FacilityPanel): Promise<void> {
+  return panel.api.follow(
+    'facility/events',
+    {
+      onEvent: (_, data) => (panel.facility.value = data as FacilityState),
+      onState: error => (panel.problem.value = error)
+    },
+    new AbortController().signal
+  );
+}

@@ -1,0 +1,59 @@
+/** React inside Lab's widgets, with the language that the user has chosen. */
+
+import { nullTranslator, TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+const Language = React.createContext<TranslationBundle>(nullTranslator.load('casita'));
+
+/** The translations of our texts. */
+export function useTrans(): TranslationBundle {
+  return React.useContext(Language);
+}
+
+/** A Lab widget that shows a component. */
+export class View extends ReactWidget {
+  constructor(
+    private readonly trans: TranslationBundle,
+    private readonly content: React.ReactElement
+  ) {
+    super();
+    this.addClass('casita-View');
+  }
+
+  protected render(): React.ReactElement {
+    return <Language.Provider value={this.trans}>{this.content}</Language.Provider>;
+  }
+}
+
+/** The present moment, anew every `seconds`. */
+export function useNow(seconds: number): Date {
+  const [now, setNow] = React.useState(() => new Date());
+  React.useEffect(() => {
+    const timer = setInterval(() => setNow(new Date()), seconds * 1000);
+    return () => clearInterval(timer);
+  }, [seconds]);
+  return now;
+}
+
+interface IMessage {
+  message: string;
+  hint?: string;
+  kind?: 'info' | 'warning' | 'error';
+}
+
+/** A sentence, and what to do about it. */
+export function Message({ message, hint, kind = 'info' }: IMessage): React.ReactElement {
+  return (
+    <div className={`casita-Message casita-mod-${kind}`} role={kind === 'error' ? 'alert' : 'note'}>
+      <div>{sentence(message)}</div>
+      {hint && <div className="casita-Message-hint">{sentence(hint)}</div>}
+    </div>
+  );
+}
+
+/** With a capital letter and a full stop, as services say it without. */
+export function sentence(text: string): string {
+  const start = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?:)`]$/.test(start) ? start : `${start}.`;
+}
