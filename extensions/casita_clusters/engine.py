@@ -242,10 +242,13 @@ def room(wish: NewCluster, known: Iterable[Option], limits: Limits) -> str:
     The gateway has the last word; this says it before a cluster is made for nothing.
     """
     chosen = {one.field: one.default for one in known} | wish.options
-    cores, memory = sizes(chosen, 1)
+    try:
+        cores, memory = sizes(chosen, 1)
+    except (TypeError, ValueError):
+        return ""  # no numbers: the gateway will say so
     left = (
-        (limits.cores.limit - limits.cores.used) // (cores or 1),
-        (limits.memory.limit - limits.memory.used) // (memory or 1),
+        (limits.cores.limit - limits.cores.used) // max(cores or 1, 1),
+        (limits.memory.limit - limits.memory.used) // max(memory or 1, 1),
     )
     most = max(0, min(left))
     wanted = wish.adaptive.minimum if wish.adaptive else wish.workers

@@ -181,6 +181,10 @@ def test_what_is_left_of_the_limits():
     wide = Adaptive(minimum=1, maximum=99)  # its maximum may be out of reach
     assert engine.room(NewCluster(adaptive=wide), known, limits) == ""
     assert engine.room(NewCluster(adaptive=Adaptive(minimum=9)), known, limits)
+    for wrong in ("x", None, [1], -1, 0):  # the gateway's own words are better
+        assert (
+            engine.room(NewCluster(workers=1, options={"worker_cores": wrong}), known, limits) == ""
+        )
 
 
 def test_pages_of_a_dashboard():

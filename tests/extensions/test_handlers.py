@@ -155,7 +155,10 @@ def test_scale_and_adapt(server, cluster):
     bounds = {"minimum": 1, "maximum": 3}
     assert server.http.post(f"{path}/adapt", json=bounds).json() == {"message": ""}
     wait_for(lambda: workers() == 1, 30, "the minimum, without load")
+    assert seen(server, cluster)["adaptive"] == bounds
     assert server.http.delete(f"{path}/adapt").json() == {"message": ""}
+    wait_for(lambda: seen(server, cluster)["adaptive"] is None, 10, "its end")
+    assert (workers(), seen(server, cluster)["wanted"]) == (1, 1)
     assert server.http.post(f"{path}/scale", json={"workers": 1}).status_code == 200
     wait_for(lambda: workers() == 1, 30, "one worker")
 
@@ -177,6 +180,7 @@ def test_refusals_say_what_is_wrong(server, cluster):
         ({"workers": -1}, 422, "workers: Input should be greater than or equal to 0"),
         ({"workers": "many"}, 422, "workers: Input should be a valid integer"),
         ({"options": {"worker_cores": 99}}, 422, "worker_cores must be <= 4"),
+        ({"options": {"worker_cores": "x"}, "workers": 1}, 422, "worker_cores"),
         ({"options": {"nonsense": 1}}, 422, "nonsense"),
     ):
         said = error(server.http.post("clusters", json=body), status)
