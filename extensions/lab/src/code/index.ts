@@ -1,0 +1,69 @@
+/** `@casita/lab:code`: puts code that connects to a cluster into notebooks. */
+
+import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { Notification } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
+
+import { ICode } from '../clusters/actions';
+import { Cluster, Environment } from '../clusters/models';
+import { IFacilityPanel } from '../facility/token';
+import { Api } from '../http';
+import { notifyError, paragraph } from '../notify';
+import { differencesText } from './environment';
+import { dragCode, insertCode } from './insert';
+import { connectCode } from './text';
+
+export const code: JupyterFrontEndPlugin<ICode> = {
+  id: '@casita/lab:code',
+  description: 'Puts code that connects to a Dask cluster into notebooks.',
+  autoStart: true,
+  requires: [IFacilityPanel, INotebookTracker],
+  optional: [ITranslator],
+  provides: ICode,
+  activate: (
+    app: JupyterFrontEnd,
+    panel: IFacilityPanel,
+    notebooks: INotebookTracker,
+    translator: ITranslator | null
+  ): ICode => {
+    const trans = (translator ?? nullTranslator).load('casita');
+    const warn = (cluster: Cluster) => void warnOfPackages(panel.api, cluster, trans);
+    return {
+      insert: cluster => {
+        warn(cluster);
+        insertCode(app, notebooks, connectCode(cluster)).catch(error =>
+          notifyError(trans.__('No code was inserted'), error)
+        );
+      },
+      drag: (cluster, clientX, clientY) => {
+        void dragCode(panel, connectCode(cluster), clientX, clientY).then(action => {
+          if (action !== 'none') {
+            warn(cluster);
+          }
+        });
+      }
+    };
+  }
+};
+
+/** Say before a task fails that the cluster has other packages. */
+async function warnOfPackages(
+  api: Api,
+  cluster: Cluster,
+  trans: TranslationBundle
+): Promise<void> {
+  let text: string;
+  try {
+    text = differencesText(
+      await api.request<Environment>(`clusters/${cluster.name}/environment`),
+      trans
+    );
+  } catch {
+    return; // `connect` compares once more, in the kernel itself
+  }
+  if (text) {
+    const remedy = trans.__('Make the cluster with the environment that your notebook uses');
+    Notification.warning(paragraph(text, remedy), { autoClose: 15_000 });
+  }
+}

@@ -1,0 +1,45 @@
+/** Asks which pages a cluster's dashboard has. */
+
+import { Page } from '../clusters/models';
+import { Api, FacilityError } from '../http';
+
+const PAUSE = 700;
+const PATIENCE = 60;
+
+/**
+ * The pages; null when the cluster has gone.  A young cluster has none for a moment, so this asks
+ * again, until `given` up.
+ */
+export async function pagesOf(
+  api: Api,
+  cluster: string,
+  givenUp: () => boolean
+): Promise<Page[] | null> {
+  for (let tries = 0; tries < PATIENCE && !givenUp(); tries++) {
+    try {
+      const pages = await api.request<Page[]>(`clusters/${cluster}/pages`);
+      if (pages.length) {
+        return pages;
+      }
+    } catch (error) {
+      if (await hasGone(api, cluster, error)) {
+        return null;
+      }
+    }
+    await new Promise(resolve => setTimeout(resolve, PAUSE));
+  }
+  return null;
+}
+
+/** Whether an error means that there is no such cluster any more. */
+async function hasGone(api: Api, cluster: string, error: unknown): Promise<boolean> {
+  if (!(error instanceof FacilityError) || error.status !== 404) {
+    return false;
+  }
+  try {
+    const { clusters } = await api.request<{ clusters: { name: string }[] }>('clusters');
+    return !clusters.some(one => one.name === cluster);
+  } catch {
+    return false;
+  }
+}
