@@ -9,13 +9,21 @@ import { Observable } from '../observable';
 import { FacilityState } from './models';
 import { secondsUntil, span } from './time';
 
-/** Whether it is time to warn.  Pure; a quarter of a short timeout is early enough. */
-export function isNear(state: FacilityState, minutes: number, now: Date): boolean {
-  if (!state.server_idle_ends || !state.server_idle_timeout) {
-    return false;
+/** The longest that a browser's timer waits, in milliseconds. */
+const LONGEST_WAIT = 2 ** 31 - 1;
+
+/**
+ * In how many seconds to warn, 0 for now; null: never.  Pure.
+ *
+ * A warning comes `minutes` before the server is stopped, and not before it has been idle for three
+ * quarters of its time: where servers are stopped after 15 minutes, everybody would get one else.
+ */
+export function warnIn(state: FacilityState | null, minutes: number, now: Date): number | null {
+  if (!state?.server_idle_ends || !state.server_idle_timeout || minutes <= 0) {
+    return null;
   }
   const early = Math.min(minutes * 60, state.server_idle_timeout / 4);
-  return secondsUntil(state.server_idle_ends, now) <= early;
+  return Math.max(0, secondsUntil(state.server_idle_ends, now) - early);
 }
 
 export class CullWarning {
@@ -24,37 +32,45 @@ export class CullWarning {
     private readonly api: Api,
     private readonly trans: TranslationBundle
   ) {
-    facility.changed.connect(() => this.look());
-    setInterval(() => this.look(), 5_000);
+    facility.changed.connect(this.look, this);
   }
 
   /** How early to warn; 0 never does. */
-  minutes = 10;
+  get minutes(): number {
+    return this.early;
+  }
+
+  set minutes(value: number) {
+    this.early = value;
+    this.look();
+  }
 
   private look(): void {
-    const state = this.facility.value;
-    if (!state || !this.minutes || !isNear(state, this.minutes, new Date())) {
-      if (this.shown) {
-        Notification.dismiss(this.shown);
-        this.shown = '';
-      }
+    clearTimeout(this.timer);
+    const seconds = warnIn(this.facility.value, this.early, new Date());
+    if (seconds === 0) {
+      this.shown ||= this.warn(this.facility.value!);
       return;
     }
-    if (!this.shown) {
-      this.shown = this.warn(state);
+    if (this.shown) {
+      Notification.dismiss(this.shown);
+      this.shown = '';
+    }
+    if (seconds !== null) {
+      this.timer = window.setTimeout(() => this.look(), Math.min(seconds * 1000, LONGEST_WAIT));
     }
   }
 
   private warn(state: FacilityState): string {
     const left = span(secondsUntil(state.server_idle_ends!, new Date()), this.trans);
     const text = this.trans.__(
-      'Your server has not been used for a while and is stopped in %1. Notebooks are saved, but their kernels end.',
+      'Your server has not been used for a while and is stopped in %1. Files are kept, what kernels hold in memory is not.',
       left
     );
     const callback = () => void this.extend();
     return Notification.warning(text, {
       autoClose: false,
-      actions: [{ label: this.trans.__('Keep it'), callback, displayType: 'accent' }]
+      actions: [{ label: this.trans.__('Extend'), callback, displayType: 'accent' }]
     });
   }
 
@@ -62,9 +78,11 @@ export class CullWarning {
     try {
       this.facility.value = await this.api.request<FacilityState>('facility/extend', 'POST');
     } catch (error) {
-      notifyError(this.trans.__('The server could not be kept'), error);
+      notifyError(this.trans.__("The server's time could not be extended"), error);
     }
   }
 
+  private early = 10;
+  private timer = 0;
   private shown = '';
 }

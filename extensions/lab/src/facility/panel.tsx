@@ -1,10 +1,10 @@
 /** The widget in the left sidebar: a header, and a section for each service of the facility. */
 
 import { TranslationBundle } from '@jupyterlab/translation';
-import { SidePanel } from '@jupyterlab/ui-components';
+import { PanelWithToolbar, SidePanel } from '@jupyterlab/ui-components';
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
-import { AccordionPanel, Panel } from '@lumino/widgets';
+import { AccordionPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { Api, FacilityError } from '../http';
@@ -16,7 +16,9 @@ import { explanation, position, unexplained } from './sections';
 import { IFacilityPanel, IFacilitySection } from './token';
 
 interface IShown extends IFacilitySection {
-  frame: Panel;
+  frame: PanelWithToolbar;
+  /** What stands in the widget's place while the backend can't be used. */
+  line?: Widget;
 }
 
 export class FacilityPanel extends SidePanel implements IFacilityPanel {
@@ -50,21 +52,10 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
   }
 
   addSection(section: IFacilitySection): IDisposable {
-    const frame = new Panel();
-    frame.addClass('casita-Section');
-    frame.title.label = section.title;
-    frame.addWidget(section.widget);
-    const shown: IShown = { ...section, frame };
-    const index = position(this.sections, section);
-    this.sections.splice(index, 0, shown);
-    this.insertWidget(index, frame);
-    (this.content as AccordionPanel).expand(index);
+    this.placeholders.get(section.id)?.dispose();
+    const added = this.insert(section);
     this.explain();
-    return new DisposableDelegate(() => {
-      this.sections.splice(this.sections.indexOf(shown), 1);
-      frame.dispose();
-      this.setSummary(section.id, null);
-    });
+    return added;
   }
 
   setSummary(id: string, text: string | null): void {
@@ -77,34 +68,54 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
     this.summaries.value = next;
   }
 
+  private insert(section: IFacilitySection): IDisposable {
+    const frame = new PanelWithToolbar();
+    frame.addClass('casita-Section');
+    frame.title.label = section.title;
+    if (section.toolbar) {
+      frame.toolbar.addItem('section', section.toolbar);
+    }
+    frame.addWidget(section.widget);
+    const shown: IShown = { ...section, frame };
+    const index = position(this.sections, section);
+    this.sections.splice(index, 0, shown);
+    this.insertWidget(index, frame);
+    (this.content as AccordionPanel).expand(index);
+    return new DisposableDelegate(() => {
+      this.sections.splice(this.sections.indexOf(shown), 1);
+      frame.dispose();
+      this.setSummary(section.id, null);
+    });
+  }
+
   /** Put a line in the place of what can't be used, and back. */
   private explain(): void {
     const backends = this.state?.backends ?? [];
-    for (const { id, widget, frame } of this.sections) {
-      const why = explanation(id, backends);
-      widget.setHidden(why !== null);
-      this.lines.get(id)?.dispose();
-      this.lines.delete(id);
+    this.placeholders.forEach(one => one.dispose());
+    this.placeholders.clear();
+    for (const shown of this.sections) {
+      const why = explanation(shown.id, backends);
+      shown.widget.setHidden(why !== null);
+      shown.toolbar?.setHidden(why !== null);
+      shown.line?.dispose();
+      delete shown.line;
       if (why) {
-        this.lines.set(id, this.line(why, frame));
+        shown.line = this.line(why);
+        shown.frame.insertWidget(0, shown.line);
       }
     }
     for (const why of unexplained(backends, this.sections)) {
-      this.addSection({ id: why.name, title: why.title, widget: new Panel() });
+      const section = { id: why.name, title: why.title, widget: this.line(why) };
+      this.placeholders.set(why.name, this.insert(section));
     }
   }
 
-  private line(why: BackendState, frame: Panel): View {
-    const view = new View(
-      this.trans,
-      <Message kind="warning" message={why.reason} hint={why.remedy} />
-    );
-    frame.insertWidget(0, view);
-    return view;
+  private line(why: BackendState): View {
+    return new View(this.trans, <Message kind="warning" message={why.reason} hint={why.remedy} />);
   }
 
   private readonly sections: IShown[] = [];
-  private readonly lines = new Map<string, View>();
+  private readonly placeholders = new Map<string, IDisposable>();
   private readonly summaries = new Observable<ReadonlyMap<string, string>>(new Map());
   private readonly signal = new Signal<IFacilityPanel, FacilityState | null>(this);
 }

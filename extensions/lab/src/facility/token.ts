@@ -14,6 +14,8 @@ export interface IFacilitySection {
   /** Heading, translated. */
   title: string;
   widget: Widget;
+  /** Buttons in the heading. */
+  toolbar?: Widget;
   /** Position; lower is higher. Default 100. */
   rank?: number;
 }
