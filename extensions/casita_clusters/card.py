@@ -20,8 +20,13 @@ PERIOD = 2.0
 """Seconds between two looks."""
 PATIENCE = 5.0
 """Seconds that a click may hold the kernel up."""
+STOP = "Stop cluster"
 MUTED = "color: var(--jp-ui-font-color2)"
 ALERT = "border-left: 3px solid var(--jp-warn-color1, #b45309); padding-left: 8px"
+
+
+_followed: dict[str, Card] = {}
+"""The card of each cluster; one is enough, however often a cell is run."""
 
 
 class Card:
@@ -55,7 +60,7 @@ class Card:
         self._scale = _button("Scale", "Set the number of workers", self._on_scale)
         self._adapt = _button("Adapt", "Let the number of workers follow the load", self._on_adapt)
         self._fix = _button("Stop adapting", "Keep the workers that there are", self._on_fix)
-        self._stop = _button("Stop cluster", "Stop this cluster for good", self._on_stop)
+        self._stop = _button(STOP, "Stop this cluster for good", self._on_stop)
         self._handles = widgets.VBox(
             [
                 widgets.HBox([self._workers, self._scale]),
@@ -72,6 +77,9 @@ class Card:
 
     def follow(self) -> None:
         """Keep the card up to date, in a thread: cells compute meanwhile."""
+        if earlier := _followed.get(self._name):
+            earlier._end("A newer card shows this cluster.")
+        _followed[self._name] = self
         threading.Thread(target=self._follow, name=f"card-{self._name}", daemon=True).start()
 
     def _follow(self) -> None:
@@ -127,6 +135,7 @@ class Card:
 
     def _do(self, what: Callable[[Clusters], str]) -> None:
         """Do one thing to the cluster and say how it went."""
+        self._stop.description, self._stop.button_style = STOP, ""
         try:
             with self._clusters() as clusters:
                 said = what(clusters)
@@ -146,7 +155,7 @@ class Card:
         self._do(lambda clusters: clusters.scale(self._name, clusters.get(self._name).workers or 0))
 
     def _on_stop(self) -> None:
-        if self._stop.description == "Stop cluster":
+        if self._stop.description == STOP:
             self._stop.description = "Really stop?"
             self._stop.button_style = "danger"
             return
@@ -187,7 +196,7 @@ def most_workers(cluster: Cluster, limits: Limits) -> int:
 def dashboard(cluster: Cluster) -> str:
     """Return where a browser finds the dashboard: at the user's own server, if there is one."""
     server = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
-    if server:
+    if server and "CASITA_NAME" in os.environ:
         return f"{server}casita/clusters/{cluster.name}/dashboard/status"
     return cluster.dashboard or ""
 

@@ -62,12 +62,15 @@ def connect(name: str = "", *, upload: Sequence[str | Path] = (), card: bool = T
         if not running:
             raise CasitaError("you have no cluster", hint="new_cluster(workers=2) makes one")
         cluster = running[0] if not name and len(running) == 1 else engine.pick(running, name)
+        joined = _join(cluster.name, shutdown_on_close=False)  # waits until it runs
         warning = _warning(clusters, cluster.name)
-    joined = _join(cluster.name, shutdown_on_close=False)
     client = joined.get_client()
     client.cluster = joined  # keeps the connection
-    for bundle in bundles:
-        client.register_plugin(shipping.Shipped(bundle))
+    try:
+        shipping.send(client, bundles)
+    except BaseException:
+        client.close()
+        raise
     if card and _in_notebook():
         _show_card(client, connection(), cluster.name, warning)
     elif warning:

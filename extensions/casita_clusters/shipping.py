@@ -8,23 +8,23 @@ upload becomes a folder of its own on every worker, and what was imported before
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import sys
+import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import packages_distributions
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 
 from casita.errors import CasitaError
 
 LIMIT = 50 * 10**6
-"""Bytes of one upload, packed: it goes to the scheduler, and from there to each worker."""
+"""Bytes of one upload: it goes to the scheduler, and from there to each worker."""
 ARCHIVES = (".zip", ".egg", ".whl")
 
 # A cluster's environment need not have casita: what runs there is sent along.
@@ -46,35 +46,46 @@ class Bundle:
         return hashlib.sha256(self.data).hexdigest()[:12]
 
 
-class Shipped(WorkerPlugin):  # type: ignore[misc]
-    """Unpacks a bundle on a worker; a later one with the same modules takes its place."""
+class _Shipped:
+    """A bundle on its way to a process of the cluster."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self.name = f"casita-{'-'.join(bundle.modules)}"
+        modules = "-".join(bundle.modules)
+        # Each upload is a plug-in of its own: the same content may come again after another.
+        self.name = f"casita-{modules}-{bundle.version}-{time.time_ns()}"
         self.modules = bundle.modules
-        self.folder = f"shipped-{bundle.version}"
+        self.folder = Path("shipped", modules, bundle.version)
         self.data = bundle.data
 
-    def setup(self, worker: Any) -> None:
-        """Make the modules importable (called by the worker)."""
+    def unpack(self, directory: str) -> None:
+        """Make the modules importable, and forget what was imported under their names before."""
         import importlib
 
-        path = Path(worker.local_directory) / self.folder
+        path = Path(directory) / self.folder
         with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
             archive.extractall(path)
-        sys.path.insert(0, str(path))
-        self._forget()
-        importlib.invalidate_caches()
-
-    def teardown(self, worker: Any) -> None:
-        """Take them away."""
-        path = str(Path(worker.local_directory) / self.folder)
-        sys.path[:] = [one for one in sys.path if one != path]
-        self._forget()
-
-    def _forget(self) -> None:
+        others = [one for one in sys.path if Path(one).parent != path.parent]
+        sys.path[:] = [str(path), *others]
         for name in [one for one in sys.modules if one.partition(".")[0] in self.modules]:
             del sys.modules[name]
+        importlib.invalidate_caches()
+
+
+class OnWorkers(_Shipped, WorkerPlugin):  # type: ignore[misc]
+    """For the workers there are, and those that come later."""
+
+    def setup(self, worker: Any) -> None:
+        """Take the modules (called by the worker)."""
+        self.unpack(worker.local_directory)
+
+
+class OnScheduler(_Shipped, SchedulerPlugin):  # type: ignore[misc]
+    """For the scheduler, which reads the graphs that name the modules' functions."""
+
+    def start(self, scheduler: Any) -> None:
+        """Take the modules (called by the scheduler)."""
+        self.unpack(scheduler.local_directory)
+        self.data = b""
 
 
 def ship(client: Any, *paths: str | Path) -> None:
@@ -94,9 +105,14 @@ def ship(client: Any, *paths: str | Path) -> None:
     CasitaError
         A path is none of these, is too large, or would hide an installed package.
     """
-    bundles = [pack(Path(one)) for one in paths]  # all or nothing
+    send(client, [pack(Path(one)) for one in paths])  # all or nothing
+
+
+def send(client: Any, bundles: Iterable[Bundle]) -> None:
+    """Send what is packed already."""
     for bundle in bundles:
-        client.register_plugin(Shipped(bundle))
+        client.register_plugin(OnScheduler(bundle))
+        client.register_plugin(OnWorkers(bundle))
 
 
 def pack(path: Path) -> Bundle:
@@ -110,16 +126,21 @@ def pack(path: Path) -> Bundle:
     path = path.expanduser().absolute()
     if not path.exists():
         raise CasitaError(f"{path}: there is no such file or folder", hint="check upload=[...]")
+    _refuse_large(path)
     archive = path.suffix in ARCHIVES and path.is_file()
     bundle = _archive(path) if archive else _source(path)
     for module in bundle.modules:
         _refuse_clash(module, path)
-    if len(bundle.data) > LIMIT:
+    return bundle
+
+
+def _refuse_large(path: Path) -> None:
+    size = sum(one.stat().st_size for one in _files(path))
+    if size > LIMIT:
         raise CasitaError(
-            f"{path}: {len(bundle.data) / 1e6:.0f} MB packed, of at most {LIMIT / 1e6:.0f} MB",
+            f"{path}: {size / 1e6:.0f} MB; at most {LIMIT / 1e6:.0f} MB are sent",
             hint="leave data out of the package, or read it from a file system that workers see",
         )
-    return bundle
 
 
 def _source(path: Path) -> Bundle:
@@ -132,9 +153,14 @@ def _source(path: Path) -> Bundle:
         raise CasitaError(
             f"{path}: {module!r} can't be imported", hint="rename it: letters, digits, _"
         )
+    files = list(_files(path))
+    if not any(one.suffix == ".py" for one in files):
+        raise CasitaError(
+            f"{path}: no Python file is in this folder", hint="name a package's folder"
+        )
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in _files(path):
+        for file in files:
             # Times and rights stay out, so that the same content is the same bundle.
             archive.writestr(
                 zipfile.ZipInfo(str(file.relative_to(path.parent))),
@@ -148,12 +174,7 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
-    found = sorted(one for one in path.rglob("*") if one.is_file() and _belongs(one, path))
-    if not any(one.suffix == ".py" for one in found):
-        raise CasitaError(
-            f"{path}: no Python file is in this folder", hint="name a package's folder"
-        )
-    yield from found
+    yield from sorted(one for one in path.rglob("*") if one.is_file() and _belongs(one, path))
 
 
 def _belongs(file: Path, folder: Path) -> bool:
@@ -187,18 +208,18 @@ def _refuse_clash(module: str, path: Path) -> None:
         raise CasitaError(
             f"{path}: {module} is a module of Python itself, which it would hide", hint="rename it"
         )
-    if module in packages_distributions() and not _is_the_same(module, path):
+    places = list(_installed(module))
+    if places and path not in places:
         raise CasitaError(
             f"{path}: a package called {module} is installed, which it would hide",
             hint="rename it, or uninstall that package",
         )
 
 
-def _is_the_same(module: str, path: Path) -> bool:
-    """Whether the installed module is this very one, as after ``pip install --editable``."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return False
-    origin = Path(spec.origin) if spec and spec.origin else None
-    return origin is not None and (origin == path or path in origin.parents)
+def _installed(module: str) -> Iterator[Path]:
+    """Yield where a module of this name is installed; nothing for ``pip install --editable``."""
+    for name in packages_distributions().get(module, ()):
+        for file in (module, f"{module}.py"):
+            place = Path(str(distribution(name).locate_file(file)))
+            if place.exists():
+                yield place

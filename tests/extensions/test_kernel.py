@@ -1,5 +1,7 @@
 """In a kernel: connect, ship modules of one's own, and the card."""
 
+import importlib
+import sys
 import time
 import zipfile
 
@@ -56,22 +58,24 @@ def client(inside, cluster):
 
 
 def call(client, module, function):
-    """Call a function of a module as a task does that knows it by name only."""
+    """Submit a function of a module, which travels by name, as it does from a notebook."""
+    return client.submit(getattr(load(module), function), pure=False).result(30)
 
-    def task(module, function, moment):
-        import importlib
 
-        return getattr(importlib.import_module(module), function)()
-
-    return client.submit(task, module, function, time.time()).result(30)
+def load(module):
+    sys.modules.pop(module, None)
+    importlib.invalidate_caches()
+    return importlib.import_module(module)
 
 
 # ---- modules of one's own
 
 
 def test_a_module_and_a_package_go_to_the_workers_and_an_edit_takes_effect(
-    client, tmp_path, clusters, cluster
+    client, tmp_path, clusters, cluster, monkeypatch
 ):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # edits within one second
     (tmp_path / "shipped_alone.py").write_text("def answer(): return 1\n")
     package = tmp_path / "shipped_package"
     package.mkdir()
@@ -99,9 +103,10 @@ def test_a_module_and_a_package_go_to_the_workers_and_an_edit_takes_effect(
     assert call(client, "shipped_package", "answer") == "edited"
 
 
-def test_upload_is_part_of_connect(inside, cluster, tmp_path):
+def test_upload_is_part_of_connect(inside, cluster, tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
         archive.writestr("zipped_module.py", "def answer(): return 'zipped'\n")
+    monkeypatch.syspath_prepend(tmp_path / "bundle.zip")
     with connect(cluster, upload=[tmp_path / "bundle.zip"]) as client:
         assert call(client, "zipped_module", "answer") == "zipped"
 
@@ -123,6 +128,22 @@ def test_what_can_not_be_shipped_is_said_in_a_sentence(tmp_path):
     assert "no zip archive" in refused("broken.zip", "x")
     (tmp_path / "empty").mkdir()
     assert "no Python file" in refused("empty")
+
+
+def test_a_file_beside_the_notebook_does_not_stand_for_the_installed_one(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "uproot.py").write_text("")
+    with pytest.raises(CasitaError, match="a package called uproot is installed"):
+        pack(tmp_path / "uproot.py")
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(tmp_path):
+    (tmp_path / "heavy").mkdir()
+    (tmp_path / "heavy" / "__init__.py").write_text("")
+    with (tmp_path / "heavy" / "data.bin").open("wb") as stream:
+        stream.truncate(10**12)
+    with pytest.raises(CasitaError, match="1000000 MB; at most 50 MB"):
+        pack(tmp_path / "heavy")
 
 
 def test_the_same_content_is_the_same_bundle(tmp_path):

@@ -66,8 +66,8 @@ def test_tasks_are_counted_and_a_busy_cluster_has_no_end(facility, http, cluster
         kept.result()
         slow = client.submit(time.sleep, 20)
         later = client.submit(int, slow)
-        busy = wait_for(lambda: (t := ask(http, cluster))["tasks"]["processing"] and t, 10)
-        assert busy["tasks"] == {"waiting": 1, "processing": 1, "memory": 1, "erred": 0}
+        wanted = {"waiting": 1, "processing": 1, "memory": 1, "erred": 0}
+        busy = wait_for(lambda: (t := ask(http, cluster))["tasks"] == wanted and t, 10)
         assert busy["idle_ends"] is None
         del slow, later, kept
 
@@ -111,8 +111,9 @@ def test_a_cluster_is_called_as_its_owner_wants(facility, http, cluster):
     [
         ('{"label": "%s"}' % ("x" * 61), "at most 60 characters, not 61"),
         ('{"label": "a\\nb"}', "one line"),
-        ('{"label": 3}', "must be a string"),
+        ('{"label": 3}', "is text, not int"),
         ("{}", 'send {"label": "a name"}'),
+        ('{"label": ' + "[" * 10**5, 'send {"label": "a name"}'),
         ("no json", 'send {"label": "a name"}'),
     ],
 )
@@ -125,6 +126,7 @@ def test_what_is_no_name_is_refused_in_a_sentence(http, cluster, body, said):
 def test_nobody_renames_what_is_not_theirs(facility, http, cluster):
     unknown = http.patch(f"{PREFIX}/api/v1/clusters/{'0' * 32}", json={"label": "x"})
     assert unknown.status_code == 404
+    assert http.patch(f"{PREFIX}/api/v1/clusters/{cluster}/scale", json={}).status_code == 405
     url = f"{facility.url}{PREFIX}/api/v1/clusters/{cluster}"
     assert httpx.patch(url, json={"label": "x"}, trust_env=False).status_code == 401
 

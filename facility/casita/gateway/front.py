@@ -72,10 +72,11 @@ def application(site: Site) -> web.Application:
             (f"{GATEWAY_PREFIX}/api/v1/(?:options|limits|clusters/)", Api, {"api": api}),
             (
                 # Not /heartbeat, nor /api/v1/routes: those are the gateway's own parts talking.
-                f"{GATEWAY_PREFIX}/api/v1/clusters/{cluster}(?:/(?:scale|adapt|logs))?",
+                f"{GATEWAY_PREFIX}/api/v1/clusters/{cluster}/(?:scale|adapt|logs)",
                 Api,
                 {"api": api},
             ),
+            (f"{GATEWAY_PREFIX}/api/v1/clusters/{cluster}", ClusterApi, {"api": api}),
             (
                 f"{GATEWAY_PREFIX}/clusters/{cluster}/?",
                 web.RedirectHandler,
@@ -148,11 +149,17 @@ class Api(web.RequestHandler):
         )
         copy(await fetch(request), self)
 
-    post = patch = delete = get
+    post = delete = get
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer in the form of the gateway's API."""
         self.finish({"error": self._reason})
+
+
+class ClusterApi(Api):
+    """A cluster itself, which can be changed, too."""
+
+    patch = Api.get
 
 
 class Dashboard(HubOAuthenticated, Forwarder):  # type: ignore[misc]

@@ -29,7 +29,9 @@ class Label(String):  # type: ignore[misc]
         ValueError
             It is too long, or holds what can't be shown in a line.
         """
-        text = str(super().validate(x)).strip()
+        if not isinstance(x, str):
+            raise TypeError(f"a cluster's name is text, not {type(x).__name__}")
+        text = x.strip()
         if len(text) > LABEL_LENGTH:
             raise ValueError(
                 f"a cluster's name has at most {LABEL_LENGTH} characters, not {len(text)}"

@@ -66,7 +66,7 @@ async def rename(request: web.Request) -> web.Response:
 def _label(body: str) -> str:
     try:
         label = json.loads(body)["label"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise web.HTTPUnprocessableEntity(reason='send {"label": "a name"}') from None
     try:
         return LABEL.validate(label)
