@@ -122,9 +122,18 @@ export class Api {
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
+/** What the hub answers in the place of a server that it has stopped. */
+const STOPPED = [424, 503];
 
 /** Read `{"error": {"code", "message", "hint"}}`, or what Jupyter's own errors look like. */
 export async function errorOf(answer: Response): Promise<FacilityError> {
+  if (STOPPED.includes(answer.status)) {
+    return new FacilityError(
+      'Your Jupyter server is not running',
+      'Start it from the Hub Control Panel, then reload this page.',
+      answer.status
+    );
+  }
   const said = `The Jupyter server answers ${answer.status} ${answer.statusText}`;
   try {
     const content = await answer.json();

@@ -144,28 +144,48 @@ export function parseWorkers(
   return { errors, workers: 0, adaptive: { minimum, maximum } };
 }
 
-/** What a request takes of what its user may have; "" where that can't be told. */
+export interface ICost {
+  text: string;
+  /** Whether it is more than its user may have, so that it will be refused. */
+  tooMuch: boolean;
+}
+
+/** What a request takes of what its user may have; null where that can't be told. */
 export function costText(
   request: NewCluster,
   limits: Limits | null,
   trans: TranslationBundle
-): { text: string; tooMuch: boolean } {
+): ICost | null {
   const cores = Number(request.options['worker_cores']);
   const memory = Number(request.options['worker_memory']) * 2 ** 30;
   if (!limits || !Number.isFinite(cores) || !Number.isFinite(memory)) {
-    return { text: '', tooMuch: false };
+    return null;
   }
-  const workers = request.adaptive ? request.adaptive.minimum : request.workers;
-  const allCores = limits.cores.used + workers * cores;
-  const allMemory = limits.memory.used + workers * memory;
-  return {
-    text: trans.__(
-      'With it you use %1 of %2 cores and %3 of %4 GiB.',
-      allCores,
-      limits.cores.limit,
-      gib(allMemory),
-      gib(limits.memory.limit)
-    ),
-    tooMuch: allCores > limits.cores.limit || allMemory > limits.memory.limit
-  };
+  const { cores: some, memory: room } = limits;
+  const needed = request.adaptive ? request.adaptive.minimum : request.workers;
+  const tooMuch =
+    some.used + needed * cores > some.limit || room.used + needed * memory > room.limit;
+  const most = request.adaptive ? (request.adaptive.maximum ?? Infinity) : request.workers;
+  const fitting = Math.floor(
+    Math.min((some.limit - some.used) / cores, (room.limit - room.used) / memory)
+  );
+  // Beyond what it starts with, a cluster that follows the load takes no more than there is.
+  const workers = Math.max(needed, Math.min(most, request.adaptive ? fitting : most));
+  const takes = trans.__(
+    '%1 with %2 and %3 GiB each: then you use %4 of %5 cores and %6 of %7 GiB.',
+    workersPhrase(workers, request.adaptive !== null, trans),
+    trans._n('%1 core', '%1 cores', cores),
+    gib(memory),
+    some.used + workers * cores,
+    some.limit,
+    gib(room.used + workers * memory),
+    gib(room.limit)
+  );
+  return { text: tooMuch ? `${takes} ${trans.__('That is more than you may have.')}` : takes, tooMuch };
+}
+
+function workersPhrase(workers: number, most: boolean, trans: TranslationBundle): string {
+  return most
+    ? trans._n('Up to %1 worker', 'Up to %1 workers', workers)
+    : trans._n('%1 worker', '%1 workers', workers);
 }

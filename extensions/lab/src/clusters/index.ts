@@ -11,14 +11,14 @@ import * as React from 'react';
 import { SHOW } from '../facility';
 import { IFacilityPanel } from '../facility/token';
 import { paragraph } from '../notify';
-import { Observable } from '../observable';
 import { View } from '../view';
 import { ICode, IDashboards, ILogs } from './actions';
 import { newFailures, quotaText, title } from './format';
 import { Memory } from './memory';
 import { Failure } from './models';
+import { NewCluster } from './newcluster';
 import { Operations } from './operations';
-import { FormState, Section } from './section';
+import { Section, Tools } from './section';
 import { ClusterStore, IClusterStore } from './store';
 
 const ID = '@casita/lab:clusters';
@@ -62,14 +62,21 @@ export const clusters: JupyterFrontEndPlugin<void> = {
   ): void => {
     const trans = (translator ?? nullTranslator).load('casita');
     const operations = new Operations(panel.api, trans);
-    const form = new Observable<FormState>(null);
     const memory = new Memory(db);
+    const form = new NewCluster(operations, memory, trans);
     const partners = { dashboards, logs, code };
     const widget = new View(
       trans,
       React.createElement(Section, { store: live, operations, memory, form, ...partners })
     );
-    panel.addSection({ id: 'clusters', title: trans.__('Dask clusters'), widget, rank: 10 });
+    const tools = { store: live, operations, form };
+    panel.addSection({
+      id: 'clusters',
+      title: trans.__('Dask clusters'),
+      widget,
+      toolbar: new View(trans, React.createElement(Tools, tools)),
+      rank: 10
+    });
     addCommands(app, trans, palette, live, operations, form);
     watch(app, panel, live, widget, trans);
     void settings?.load(ID).then(loaded => {
@@ -88,17 +95,14 @@ function addCommands(
   palette: ICommandPalette | null,
   live: IClusterStore,
   operations: Operations,
-  form: Observable<FormState>
+  form: NewCluster
 ): void {
   const all = () => live.overview.value?.clusters ?? [];
   const describedBy = { args: { type: 'object', properties: {} } };
   app.commands.addCommand(NEW, {
     label: trans.__('New Dask Cluster…'),
     icon: addIcon,
-    execute: async () => {
-      await app.commands.execute(SHOW);
-      form.value = { template: null };
-    },
+    execute: () => form.open(),
     describedBy
   });
   app.commands.addCommand(STOP_ALL, {

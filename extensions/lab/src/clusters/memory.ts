@@ -5,16 +5,22 @@ import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { Observable } from '../observable';
 import { IWorkers } from './form';
-import { NewCluster } from './models';
 
 const KEY = 'casita:clusters';
 /** Failures are told of for an hour; so many can't come in that. */
-const KEPT = 200;
+const KEPT = 100;
+
+/** What was chosen in the form for a new cluster. */
+export interface IChoice {
+  options: Record<string, unknown>;
+  workers?: IWorkers;
+}
 
 interface IKept {
   dismissed: string[];
-  options: Record<string, unknown>;
-  workers?: IWorkers;
+  last: IChoice;
+  /** By the cluster's name, so that a failed one can be tried again. */
+  choices: [string, IChoice][];
 }
 
 export class Memory {
@@ -26,8 +32,14 @@ export class Memory {
   readonly dismissed = new Observable<ReadonlySet<string>>(new Set());
 
   /** What was chosen for the last new cluster. */
-  get last(): { options: Record<string, unknown>; workers?: IWorkers } {
-    return this.kept;
+  get last(): IChoice {
+    return this.kept.last;
+  }
+
+  /** What was chosen for a cluster; for one made elsewhere, what was chosen last. */
+  choice(name: string, label: string): IChoice {
+    const found = this.kept.choices.find(([one]) => one === name)?.[1];
+    return found ?? { ...this.last, options: { ...this.last.options, label } };
   }
 
   dismiss(name: string): void {
@@ -36,10 +48,11 @@ export class Memory {
     void this.save();
   }
 
-  remember(request: NewCluster, workers: IWorkers): void {
-    // A name is for one cluster.
-    const { label: _, ...options } = request.options;
-    Object.assign(this.kept, { options, workers });
+  remember(name: string, choice: IChoice): void {
+    this.kept.choices = [...this.kept.choices, [name, choice] as [string, IChoice]].slice(-KEPT);
+    // A label is for one cluster.
+    const { label: _, ...options } = choice.options;
+    this.kept.last = { ...choice, options };
     void this.save();
   }
 
@@ -53,5 +66,5 @@ export class Memory {
     await this.db?.save(KEY, this.kept as unknown as ReadonlyPartialJSONObject);
   }
 
-  private readonly kept: IKept = { dismissed: [], options: {} };
+  private readonly kept: IKept = { dismissed: [], last: { options: {} }, choices: [] };
 }

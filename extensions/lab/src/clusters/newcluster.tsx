@@ -1,104 +1,124 @@
 /** The form for a new cluster, made from the gateway's own options. */
 
+import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { asFacilityError, FacilityError } from '../http';
-import { Message, useTrans } from '../view';
+import { notifyError } from '../notify';
+import { Observable, useObservable } from '../observable';
+import { Message, useTrans, View } from '../view';
+import { FormDialog } from './dialog';
 import { OptionField, WorkersFields } from './fields';
-import { check, costText, DEFAULT_WORKERS, initialValues } from './form';
-import { Memory } from './memory';
+import { check, costText, DEFAULT_WORKERS, ICost, initialValues, IWorkers, Values } from './form';
+import { IChoice, Memory } from './memory';
 import { ClusterForm } from './models';
 import { Operations } from './operations';
 
-interface INewCluster {
-  operations: Operations;
-  memory: Memory;
-  /** Options to start from, of a cluster that failed. */
-  template: Record<string, unknown> | null;
-  onClose: () => void;
+interface IDraft {
+  values: Values;
+  workers: IWorkers;
+  /** Why the gateway does not give what was asked for last. */
+  refusal: FacilityError | null;
 }
 
-export function NewClusterForm(props: INewCluster): React.ReactElement {
-  const trans = useTrans();
-  const [form, setForm] = React.useState<ClusterForm | null>(null);
-  const [problem, setProblem] = React.useState<FacilityError | null>(null);
-  React.useEffect(() => {
-    props.operations.form().then(setForm, error => setProblem(asFacilityError(error)));
-  }, []);
-  return (
-    <section className="casita-Form" aria-label={trans.__('New cluster')}>
-      <h3>{trans.__('New cluster')}</h3>
-      {problem && <Message kind="error" message={problem.message} hint={problem.hint} />}
-      {form ? (
-        <Fields {...props} form={form} />
-      ) : (
-        <div className="casita-Form-buttons">
-          {!problem && <p className="casita-quiet">{trans.__('Asking what can be chosen…')}</p>}
-          <button type="button" className="jp-mod-styled jp-mod-reject" onClick={props.onClose}>
-            {trans.__('Cancel')}
-          </button>
-        </div>
-      )}
-    </section>
-  );
-}
+/** Opens the form, one at a time. */
+export class NewCluster {
+  constructor(
+    private readonly operations: Operations,
+    private readonly memory: Memory,
+    private readonly trans: TranslationBundle
+  ) {}
 
-function Fields(props: INewCluster & { form: ClusterForm }): React.ReactElement {
-  const { form, memory, operations, template, onClose } = props;
-  const trans = useTrans();
-  const [values, setValues] = React.useState(() =>
-    initialValues(form.options, template ?? memory.last.options)
-  );
-  const [workers, setWorkers] = React.useState(memory.last.workers ?? DEFAULT_WORKERS);
-  const [refusal, setRefusal] = React.useState<FacilityError | null>(null);
-  const [sending, setSending] = React.useState(false);
-  const { errors, request } = check(form.options, values, workers, trans);
-  const cost = request && costText(request, form.limits, trans);
-  const first = React.useRef<HTMLFormElement>(null);
-  React.useEffect(() => first.current?.querySelector('input')?.focus(), []);
-
-  const submit = async (event: React.FormEvent) => {
-    event.preventDefault();
-    if (!request || sending) {
+  /**
+   * Show the form.
+   *
+   * @param start - What stands in it at first; else what was chosen last.
+   */
+  async open(start: IChoice = this.memory.last): Promise<void> {
+    if (this.busy) {
       return;
     }
-    setSending(true);
-    setRefusal(null);
+    this.busy = true;
     try {
-      await operations.create(request);
-      memory.remember(request, workers);
-      onClose();
+      await this.show(await this.operations.form(), start);
     } catch (error) {
-      setRefusal(asFacilityError(error));
-      setSending(false);
+      notifyError(this.trans.__("A new cluster can't be made now"), error);
+    } finally {
+      this.busy = false;
     }
-  };
+  }
+
+  private async show(form: ClusterForm, start: IChoice): Promise<void> {
+    const draft = new Observable<IDraft>({
+      values: initialValues(form.options, start.options),
+      workers: start.workers ?? DEFAULT_WORKERS,
+      refusal: null
+    });
+    const dialog = new FormDialog(
+      {
+        title: this.trans.__('New Dask Cluster'),
+        body: new View(this.trans, <Body form={form} draft={draft} />),
+        accept: this.trans.__('Start'),
+        submit: () => this.submit(form, draft)
+      },
+      this.trans
+    );
+    await dialog.launch();
+  }
+
+  private async submit(form: ClusterForm, draft: Observable<IDraft>): Promise<boolean> {
+    const { values, workers } = draft.value;
+    const { request } = check(form.options, values, workers, this.trans);
+    if (!request) {
+      return false;
+    }
+    draft.value = { ...draft.value, refusal: null };
+    try {
+      const { name } = await this.operations.create(request);
+      this.memory.remember(name, { options: request.options, workers });
+      return true;
+    } catch (error) {
+      draft.value = { ...draft.value, refusal: asFacilityError(error) };
+      return false;
+    }
+  }
+
+  private busy = false;
+}
+
+interface IBody {
+  form: ClusterForm;
+  draft: Observable<IDraft>;
+}
+
+function Body({ form, draft }: IBody): React.ReactElement {
+  const trans = useTrans();
+  const { values, workers, refusal } = useObservable(draft);
+  const { errors, request } = check(form.options, values, workers, trans);
+  const change = (part: Partial<IDraft>) => (draft.value = { ...draft.value, ...part });
   return (
-    <form ref={first} onSubmit={submit} onKeyDown={event => event.key === 'Escape' && onClose()}>
+    <div className="casita-Form">
       {form.options.map(option => (
         <OptionField
           key={option.field}
           option={option}
           value={values[option.field] ?? ''}
           error={errors[option.field]}
-          onChange={value => setValues({ ...values, [option.field]: value })}
+          onChange={value => change({ values: { ...values, [option.field]: value } })}
         />
       ))}
-      <WorkersFields value={workers} errors={errors} onChange={setWorkers} />
-      {cost?.text && (
-        <p className={cost.tooMuch ? 'casita-Form-tooMuch' : 'casita-quiet'} aria-live="polite">
-          {cost.text}
-        </p>
-      )}
+      <WorkersFields value={workers} errors={errors} onChange={value => change({ workers: value })} />
+      <Cost cost={request && costText(request, form.limits, trans)} />
       {refusal && <Message kind="error" message={refusal.message} hint={refusal.hint} />}
-      <div className="casita-Form-buttons">
-        <button type="button" className="jp-mod-styled jp-mod-reject" onClick={onClose}>
-          {trans.__('Cancel')}
-        </button>
-        <button type="submit" className="jp-mod-styled jp-mod-accept" disabled={!request || sending}>
-          {sending ? trans.__('Starting…') : trans.__('Start')}
-        </button>
-      </div>
-    </form>
+    </div>
+  );
+}
+
+/** What is asked for beside what there is; keeps its place while a field is wrong. */
+function Cost({ cost }: { cost: ICost | null }): React.ReactElement {
+  return (
+    <p className="casita-Form-cost" data-too-much={cost?.tooMuch ?? false} aria-live="polite">
+      {cost?.text}
+    </p>
   );
 }

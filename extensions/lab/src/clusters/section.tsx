@@ -4,37 +4,30 @@ import { addIcon, stopIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { FacilityError, isMissing } from '../http';
-import { Observable, useObservable } from '../observable';
+import { useObservable } from '../observable';
 import { Message, useTrans } from '../view';
-import { Card, IPartners } from './card';
+import { Card, IconButton, IPartners } from './card';
 import { FailureCard } from './failure';
 import { news } from './format';
 import { Memory } from './memory';
 import { Overview } from './models';
-import { NewClusterForm } from './newcluster';
+import { NewCluster } from './newcluster';
 import { Operations } from './operations';
 import { IClusterStore } from './store';
-
-/** The form for a new cluster: closed, or open with options to start from. */
-export type FormState = null | { template: Record<string, unknown> | null };
 
 export interface ISection extends IPartners {
   store: IClusterStore;
   operations: Operations;
   memory: Memory;
-  form: Observable<FormState>;
+  form: NewCluster;
 }
 
 export function Section(props: ISection): React.ReactElement {
   const trans = useTrans();
   const overview = useObservable(props.store.overview);
   const problem = useObservable(props.store.problem);
-  const form = useObservable(props.form);
-  const close = () => (props.form.value = null);
   return (
     <div className="casita-Clusters">
-      <Tools {...props} overview={overview} />
-      {form && <NewClusterForm {...props} template={form.template} onClose={close} />}
       {problem && <Trouble error={problem} />}
       {overview ? (
         <List {...props} overview={overview} stale={problem !== null} />
@@ -46,29 +39,23 @@ export function Section(props: ISection): React.ReactElement {
   );
 }
 
-function Tools(props: ISection & { overview: Overview | null }): React.ReactElement {
+/** The buttons in the section's heading. */
+export function Tools(props: Pick<ISection, 'store' | 'operations' | 'form'>): React.ReactElement {
   const trans = useTrans();
-  const clusters = props.overview?.clusters ?? [];
+  const clusters = useObservable(props.store.overview)?.clusters ?? [];
   return (
     <div className="casita-Tools">
-      <button
-        type="button"
-        className="casita-TextButton"
-        onClick={() => (props.form.value = { template: null })}
-      >
-        <addIcon.react tag="span" width="14px" height="14px" aria-hidden="true" />
-        {trans.__('New cluster')}
-      </button>
-      {clusters.length > 1 && (
-        <button
-          type="button"
-          className="casita-TextButton"
-          onClick={() => void props.operations.stopAll(clusters)}
-        >
-          <stopIcon.react tag="span" width="14px" height="14px" aria-hidden="true" />
-          {trans.__('Stop all')}
-        </button>
-      )}
+      <IconButton
+        icon={addIcon}
+        label={trans.__('New cluster')}
+        onClick={() => void props.form.open()}
+      />
+      <IconButton
+        icon={stopIcon}
+        label={trans.__('Stop all clusters')}
+        disabled={!clusters.length}
+        onClick={() => void props.operations.stopAll(clusters)}
+      />
     </div>
   );
 }
@@ -85,9 +72,19 @@ function List(props: IList): React.ReactElement {
   const failures = overview.failures.filter(one => !dismissed.has(one.name));
   if (!overview.clusters.length && !failures.length) {
     return (
-      <p className="casita-Empty">
-        {trans.__('You have no clusters. Notebooks and terminals can make them, too: all show up here.')}
-      </p>
+      <div className="casita-Empty">
+        <p>
+          {trans.__(
+            'No clusters yet. One gives your notebooks more cores and memory, within your limits.'
+          )}
+        </p>
+        <button type="button" className="jp-mod-styled jp-mod-accept" onClick={() => void form.open()}>
+          {trans.__('Start a cluster')}
+        </button>
+        <p>
+          {trans.__('Those that you make in notebooks and terminals show up here, too.')}
+        </p>
+      </div>
     );
   }
   return (
@@ -100,7 +97,7 @@ function List(props: IList): React.ReactElement {
           onDismiss={() => memory.dismiss(one.name)}
           onRetry={() => {
             memory.dismiss(one.name);
-            form.value = { template: one.label ? { label: one.label } : null };
+            void form.open(memory.choice(one.name, one.label));
           }}
         />
       ))}
