@@ -146,10 +146,13 @@ def panel_environment(site: Site) -> dict[str, str]:
         {"name": one.name, "title": one.title, "state": states[one.name in site.backends]}
         for one in load_backends().values()
     ]
+    timeout = site.config.servers.idle_timeout
     return {
         "CASITA_NAME": site.config.facility.name,
         "CASITA_PROFILE": site.config.facility.profile,
-        "CASITA_IDLE_TIMEOUT": str(site.config.servers.idle_timeout),
+        "CASITA_IDLE_TIMEOUT": str(timeout),
+        # The culler goes by what servers tell the hub: often enough for short timeouts, too.
+        "JUPYTERHUB_ACTIVITY_INTERVAL": str(max(10, min(300, timeout // 4))),
         "CASITA_BACKENDS": json.dumps(backends),
     }
 
