@@ -9,7 +9,7 @@ SAY_ROOT := echo "You are root, so this passes --allow-root: notebooks will run 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-demo demo test lint docs bench lock clean
+.PHONY: help env env-demo demo test lint models docs bench lock clean
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -29,7 +29,7 @@ test: env ## all tests; installs the system packages they need where it may
 	@$(PYTHON) tools/system_packages.py
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: env ## format, style, types, import rules, and what no committed file may name
+lint: env ## format, style, types, import rules of all languages, and what no file may name
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -37,6 +37,13 @@ lint: env ## format, style, types, import rules, and what no committed file may 
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_tree.py
 	$(BIN)/python tools/docs.py --check
+	$(BIN)/python tools/typescript.py --check
+	$(PYTHON) tools/node.py extensions/lab tsc --noEmit
+	$(PYTHON) tools/node.py tests/lab lint
+	$(PYTHON) tools/node.py tests/lab style --check
+
+models: env ## the panel's TypeScript types, from the models in Python
+	@$(BIN)/python tools/typescript.py
 
 docs: env ## the pages in docs/, with the generated reference
 	@$(BIN)/python tools/docs.py $(ARGS)
@@ -44,9 +51,10 @@ docs: env ## the pages in docs/, with the generated reference
 bench: env ## the measurements in benchmarks/
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-lock: ## the locks in requirements/ anew; ARGS=--upgrade for newer versions
+lock: ## the locks (requirements/, yarn.lock) anew; ARGS=--upgrade for newer versions
 	@$(PYTHON) tools/lock.py $(ARGS)
 
 clean: ## remove .venv and everything made here; stop facilities first (casita down)
-	rm -rf .venv .venv-uv* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-uv* .venv-lab */lab/node_modules extensions/lab/labextension extensions/lab/.build-*
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

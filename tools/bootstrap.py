@@ -3,8 +3,9 @@
     python3 tools/bootstrap.py ENVIRONMENT
 
 ENVIRONMENT is the name of a lock in requirements/: ``all`` runs a facility, ``dev`` tests it too.
-Standard library only, since it runs before anything is installed.  A second run with nothing
-changed does nothing; one that was interrupted is repaired by the next.
+JupyterLab's panel is built meanwhile; a facility does without it if need be.  Standard library
+only, since it runs before anything is installed.  A second run with nothing changed does nothing;
+one that was interrupted is repaired by the next.
 """
 
 import argparse
@@ -16,9 +17,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 if sys.version_info < (3, 11):  # noqa: UP036 (run by whatever Python is there)
     sys.exit(
@@ -28,6 +31,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 (run by whatever Python is there)
 
 import tomllib
 
+import lab
+import node
 from get_uv import SetupError, find_uv, tool_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +49,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     known = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
-    parser.add_argument("environment", choices=sorted({*known} - {"build", "uv"}))
+    parser.add_argument("environment", choices=sorted({*known} - {"build", "lab", "uv"}))
     environment = parser.parse_args().environment
     began = time.monotonic()
     try:
@@ -73,8 +78,14 @@ def only_one() -> Iterator[None]:
 
 
 def make(environment: str) -> dict[str, float]:
-    """Install ``environment`` unless it is there; return the seconds of each step done."""
-    there = installed()
+    """Install ``environment`` unless it is there; return the seconds of each step done.
+
+    Raises
+    ------
+    SetupError
+        A package can't be installed, or ``environment`` is to be tested and lacks the panel.
+    """
+    asked, there = environment, installed()
     if WIDEST in there:
         environment = WIDEST  # never shrinks, and never leaves half of it old
     wanted = fingerprint(environment)
@@ -83,10 +94,39 @@ def make(environment: str) -> dict[str, float]:
     seconds: dict[str, float] = {}
     with timed(seconds, "uv"):
         uv = [str(find_uv(ROOT))]
+    with ThreadPoolExecutor(1) as beside:
+        panel = beside.submit(make_panel, environment)
+        python = make_packages(uv, environment, seconds)
+        with timed(seconds, "panel"):
+            trouble = panel.exception()
+    if trouble and not isinstance(trouble, SetupError):
+        raise trouble
+    with timed(seconds, "casita"):
+        build = str(ROOT / "requirements" / "build.txt")
+        options = ["--no-deps", "--reinstall-package", "casita", "--build-constraint", build]
+        command = [*uv, "pip", "install", "--python", python, *options, "--editable", str(ROOT)]
+        run(command, {"CASITA_WITHOUT_PANEL": "1"} if trouble else {})
+    if trouble:
+        wanted = "without the panel"  # the next run tries again
+    STAMP.write_text(json.dumps({environment: wanted, "folder": str(ROOT)}))
+    UNFINISHED.unlink()
+    if trouble and asked == WIDEST:
+        raise trouble
+    if trouble:
+        print(
+            "warning: JupyterLab comes without the Facility panel, which could not be built: "
+            "`python3 tools/lab.py` says why, and the next run tries again",
+            flush=True,
+        )
+    return seconds
+
+
+def make_packages(uv: list[str], environment: str, seconds: dict[str, float]) -> str:
+    """Install the packages of a lock; return the Python that has them."""
     VENV.mkdir(exist_ok=True)
     UNFINISHED.touch()
-    python = str(VENV / "bin" / "python")
-    if not (VENV / "bin" / "python").exists():
+    python = VENV / "bin" / "python"
+    if not python.exists():
         with timed(seconds, "interpreter"):
             run([*uv, "venv", "--allow-existing", "--python", sys.executable, str(VENV)])
     lock = ROOT / "requirements" / f"{environment}.txt"
@@ -94,14 +134,16 @@ def make(environment: str) -> dict[str, float]:
         print(f"installing {lock.relative_to(ROOT)} into {VENV.name}", flush=True)
         # Compiled once: users of a shared facility can't write here, and would do it each time.
         options = ["--require-hashes", "--compile-bytecode", "-r", str(lock)]
-        run([*uv, "pip", "install", "--python", python, *options])
-    with timed(seconds, "casita"):
-        build = str(lock.with_name("build.txt"))
-        options = ["--no-deps", "--reinstall-package", "casita", "--build-constraint", build]
-        run([*uv, "pip", "install", "--python", python, *options, "--editable", str(ROOT)])
-    STAMP.write_text(json.dumps({environment: wanted, "folder": str(ROOT)}))
-    UNFINISHED.unlink()
-    return seconds
+        run([*uv, "pip", "install", "--python", str(python), *options])
+    return str(python)
+
+
+def make_panel(environment: str) -> None:
+    """Build JupyterLab's panel, and install what its tests need."""
+    lab.build(ROOT)
+    if environment == WIDEST:
+        with node.only_one():
+            node.install(ROOT / "tests" / "lab")
 
 
 def installed() -> dict[str, str]:
@@ -131,14 +173,17 @@ def fingerprint(environment: str) -> str:
     """Return a hash of all that decides what is installed.
 
     The project's own code is not in it (an editable install reads it from here), but the files
-    that an editable install copies are.
+    that an editable install copies are, and what the panel is built from.
     """
     project = ROOT / "pyproject.toml"
     locks = [ROOT / "requirements" / f"{name}.txt" for name in (environment, "build")]
+    if environment == WIDEST:
+        locks.append(ROOT / "tests" / "lab" / "yarn.lock")
     target = tomllib.loads(project.read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     copied = [ROOT / name for name in target["shared-data"]]
     inside = [path for one in copied if one.is_dir() for path in one.rglob("*") if path.is_file()]
     digest = hashlib.sha256(str(sys.version_info[:2]).encode())
+    digest.update(lab.fingerprint(lab.folder_of(ROOT)).encode())
     for path in [project, *locks, *sorted({one for one in [*copied, *inside] if one.is_file()})]:
         digest.update(
             f"{path.relative_to(ROOT)} ".encode() + hashlib.sha256(path.read_bytes()).digest()
@@ -154,11 +199,11 @@ def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     seconds[step] = time.monotonic() - began
 
 
-def run(command: list[str]) -> None:
+def run(command: list[str], variables: Mapping[str, str] = MappingProxyType({})) -> None:
     """Run uv, passing on what it says except a line for each of 200 packages."""
     child = subprocess.Popen(
         command,
-        env=tool_environment(),
+        env={**tool_environment(), **variables},
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -75,7 +75,7 @@ def build(root: Path, python: Path | None = None) -> float:
 
 
 def _build(folder: Path, python: Path) -> None:
-    install(python, folder)
+    install(folder, python)
     for old in folder.glob(".build-*"):
         shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as name:

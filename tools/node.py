@@ -43,7 +43,7 @@ def main() -> None:
     try:
         with only_one():
             python = tool_python(ROOT)
-            install(python, folder)
+            install(folder, python)
     except SetupError as error:
         sys.exit(f"error: {error}")
     os.chdir(folder)
@@ -86,8 +86,13 @@ def tool_python(root: Path) -> Path:
     return python
 
 
-def install(python: Path, folder: Path) -> bool:
-    """Install the packages of ``folder``/yarn.lock unless they are there; say whether it did.
+def install(folder: Path, python: Path | None = None) -> None:
+    """Install the packages of ``folder``/yarn.lock unless they are there.
+
+    Parameters
+    ----------
+    python
+        One that has the packages of requirements/lab.txt; by default that of ``.venv-lab``.
 
     Raises
     ------
@@ -97,11 +102,10 @@ def install(python: Path, folder: Path) -> bool:
     stamp = folder / "node_modules" / ".casita-lock"
     wanted = digest([folder / name for name in ("package.json", "yarn.lock", ".yarnrc.yml")])
     if stamp.exists() and stamp.read_text() == wanted:
-        return False
+        return
     stamp.unlink(missing_ok=True)
-    run(python, folder, "jlpm", "install", "--immutable", hint=HINT)
+    run(python or tool_python(ROOT), folder, "jlpm", "install", "--immutable", hint=HINT)
     stamp.write_text(wanted)
-    return True
 
 
 def run(python: Path, folder: Path, *command: str, hint: str = "") -> None:

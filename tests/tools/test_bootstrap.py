@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import lab
+import node
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(".venv") / "bin"
 PROJECT = """
@@ -36,13 +39,20 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(ROOT / "tools", folder / "tools")
-        for name in ("build.txt", "uv.txt"):
+        for name in ("build.txt", "lab.txt", "uv.txt"):
             self.write(f"requirements/{name}", (ROOT / "requirements" / name).read_text())
         self.write("requirements/all.txt", pinned("tomli-w"))
         self.write("requirements/dev.txt", pinned("tomli-w") + pinned("iniconfig"))
         self.write("pyproject.toml", PROJECT)
         self.write("code/casita/__init__.py", "")
         self.write("data/file", "1")
+        for name in ("package.json", "yarn.lock", ".yarnrc.yml"):
+            self.write(f"extensions/lab/{name}", "")
+            self.write(f"tests/lab/{name}", "")
+        installed = node.digest([folder / "tests/lab/package.json"] * 3)
+        self.write("tests/lab/node_modules/.casita-lock", installed)
+        self.panel = folder / "extensions" / "lab" / "labextension" / lab.STAMP
+        self.write(str(self.panel), lab.fingerprint(folder / "extensions" / "lab"))
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -102,6 +112,28 @@ def test_a_checkout_that_was_moved_gets_commands_that_run(checkout):
     checkout.folder = checkout.folder.rename(checkout.folder.with_name("moved"))
     assert "making .venv anew: it was made in" in checkout.bootstrap().stdout
     assert checkout.imports("tomli_w", "casita")
+
+
+def test_a_facility_does_without_a_panel_that_can_t_be_built_and_tests_do_not(checkout):
+    lock = checkout.folder / "requirements" / "lab.txt"
+    good = lock.read_text()
+    lock.write_text(re.sub("sha256:.{8}", "sha256:00000000", good))
+    stamp = checkout.panel.read_text()
+    checkout.write(str(checkout.panel), "of other sources")
+    checkout.write("data/file", "2")
+    for _ in range(2):  # the second tries again
+        done = checkout.bootstrap()
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "warning: JupyterLab comes without the Facility panel" in done.stdout
+    done = checkout.bootstrap("dev")
+    assert done.returncode == 1
+    assert "error: `uv pip` failed" in done.stderr
+    assert "Hash mismatch" in done.stderr
+    assert checkout.imports("tomli_w", "iniconfig")  # all but the panel is there
+    checkout.write(str(checkout.panel), stamp)
+    done = checkout.bootstrap("dev")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "anew" not in done.stdout
 
 
 @pytest.mark.parametrize("lock", ["all", "build"])
