@@ -10,6 +10,7 @@ import sys
 import tomllib
 from itertools import takewhile
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -22,11 +23,15 @@ from casita.demo.job import notebook_file
 from casita.doctor import examine
 from casita.gateway import front
 from casita.gateway.routes import routes as gateway_routes
+from casita.jupyter.facility import FacilityExtension
+from casita.jupyter.testing import running_server
 from casita.login.scopes import MEANING, OWN
 from casita.login.service import build
 from casita.processes import processes
 from casita.site import FOLDERS, GATEWAY_PREFIX, LOGIN_PREFIX, PORTS, prepare
 from casita.testing import wait_for
+from casita_clusters.handlers.extension import NAME as CLUSTER
+from casita_clusters.handlers.extension import ClustersExtension
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -280,6 +285,19 @@ def test_every_route_of_the_front_is_in_the_reference(site):
         assert (route.method, path) in documented
 
 
+def test_every_route_of_the_jupyter_servers_extensions_is_in_the_reference():
+    prefix = "/user/NAME/casita"
+    documented = documented_routes(prefix)
+    there = set()
+    for extension in (FacilityExtension, ClustersExtension):
+        app = extension(serverapp=SimpleNamespace(web_app=SimpleNamespace(settings={})))
+        for pattern, handler, _ in app.routes():
+            path = pattern.replace(CLUSTER, "CLUSTER").replace("(.*)", "PATH")
+            methods = {"get", "post", "patch", "delete"} & set(vars(handler))
+            there |= {(method.upper(), f"{prefix}/{path}") for method in methods}
+    assert documented == there
+
+
 def test_every_folder_and_secret_is_in_the_reference():
     page = text_of("reference/files.md")
     source = "\n".join(path.read_text() for path in SOURCES)
@@ -356,13 +374,14 @@ def selected(source: str, file: Path) -> list[int]:
 def hello(tmp_path, monkeypatch):
     """The example's package, installed as a wheel would leave it."""
     page = ROOT / "docs" / "how-to" / "write-a-backend.md"
-    declaration, service = blocks(page, "python")
+    declaration, service, handlers = blocks(page, "python")
     project = tomllib.loads(blocks(page, "toml")[0])["project"]
     package, about = tmp_path / "casita_hello", tmp_path / "casita_hello-1.0.dist-info"
     for folder in (package, about):
         folder.mkdir()
     (package / "__init__.py").write_text(declaration)
     (package / "service.py").write_text(service)
+    (package / "handlers.py").write_text(handlers)
     (about / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
     )
@@ -389,6 +408,13 @@ def test_the_example_of_a_backend_loads_and_runs(hello, tmp_path):
     assert found == ["greets with 'good morning'"]
     [process] = [one for one in processes(site) if one.name == "hello"]
     answers_when_it_runs(process, hello)
+
+
+def test_the_examples_part_of_a_jupyter_server_answers(hello):
+    enabled = "--ServerApp.jpserver_extensions={'casita_hello.handlers': True}"
+    with running_server(hello, {"PYTHONPATH": str(hello)}, enabled) as server:
+        assert server.http.get("hello").json() == {"text": "hello"}
+        assert server.http.get("hello", headers={"Authorization": ""}).status_code == 403
 
 
 def answers_when_it_runs(process, path: Path) -> None:
