@@ -1,6 +1,7 @@
 /** One cluster: its state, and what can be done with it. */
 
 import {
+  circleEmptyIcon,
   circleIcon,
   codeIcon,
   editIcon,
@@ -15,7 +16,7 @@ import { dashboardIcon, layoutIcon, logsIcon, workersIcon } from '../icons';
 import { useNow, useTrans } from '../view';
 import { ICode, IDashboards, ILogs } from './actions';
 import { RenameForm, WorkersForm } from './change';
-import { gib, isBusy, stateText, tasksText, title, workersText } from './format';
+import { fullTitle, gib, isBusy, stateText, tasksText, title, workersText } from './format';
 import { Cluster } from './models';
 import { Operations } from './operations';
 
@@ -40,7 +41,7 @@ export function Card(props: ICard): React.ReactElement {
   return (
     <li className="casita-Card" data-cluster={cluster.name} data-status={cluster.status}>
       <div className="casita-Card-title">
-        <h3 title={cluster.name}>{title(cluster)}</h3>
+        <h3 title={fullTitle(cluster)}>{title(cluster)}</h3>
         <State cluster={cluster} />
       </div>
       <Facts cluster={cluster} />
@@ -60,7 +61,8 @@ export function Card(props: ICard): React.ReactElement {
 
 function State({ cluster }: { cluster: Cluster }): React.ReactElement {
   const trans = useTrans();
-  const icon = isBusy(cluster) ? runningIcon : circleIcon;
+  const still = cluster.status === 'running' ? circleIcon : circleEmptyIcon;
+  const icon = isBusy(cluster) ? runningIcon : still;
   return (
     <span className="casita-State" data-busy={isBusy(cluster)}>
       <icon.react tag="span" width="10px" height="10px" aria-hidden="true" />
@@ -95,6 +97,9 @@ function Facts({ cluster }: { cluster: Cluster }): React.ReactElement {
   );
 }
 
+/** Share of its memory at which a worker starts to pause and to spill. */
+const NEARLY_FULL = 0.8;
+
 function Memory({ used, limit }: { used: number | null; limit: number }): React.ReactElement {
   const trans = useTrans();
   if (used === null) {
@@ -103,14 +108,19 @@ function Memory({ used, limit }: { used: number | null; limit: number }): React.
   const text = trans.__('%1 of %2 GiB', gib(used), gib(limit));
   return (
     <div className="casita-Memory">
-      <meter
+      <div
+        className="casita-Meter"
+        role="meter"
         aria-label={trans.__('Memory used')}
-        min={0}
-        max={limit}
-        high={0.8 * limit}
-        value={used}
-      />
-      <span>{text}</span>
+        aria-valuemin={0}
+        aria-valuemax={limit}
+        aria-valuenow={used}
+        aria-valuetext={text}
+        data-high={used > NEARLY_FULL * limit}
+      >
+        <div style={{ width: `${Math.min(100, (100 * used) / limit)}%` }} />
+      </div>
+      <span aria-hidden="true">{text}</span>
     </div>
   );
 }
@@ -146,7 +156,7 @@ function Buttons(props: IButtons): React.ReactElement {
       )}
       <IconButton
         icon={workersIcon}
-        label={trans.__('Change workers')}
+        label={trans.__('Scale or adapt')}
         disabled={!running}
         expanded={change === 'workers'}
         onClick={toggle('workers')}

@@ -5,7 +5,7 @@ import * as React from 'react';
 
 import { sentence, useTrans } from '../view';
 import { ILogs } from './actions';
-import { title } from './format';
+import { fullTitle, title } from './format';
 import { Failure } from './models';
 
 interface IFailureCard {
@@ -21,7 +21,7 @@ export function FailureCard(props: IFailureCard): React.ReactElement {
   return (
     <li className="casita-Card casita-mod-failed" data-failure={failure.name}>
       <div className="casita-Card-title">
-        <h3 title={failure.name}>{title(failure)}</h3>
+        <h3 title={fullTitle(failure)}>{title(failure)}</h3>
         <span className="casita-State">
           <errorIcon.react tag="span" width="12px" height="12px" aria-hidden="true" />
           {trans.__('failed')}
@@ -41,7 +41,7 @@ export function FailureCard(props: IFailureCard): React.ReactElement {
         </button>
         {logs && (
           <button type="button" onClick={() => logs.open(failure.name, title(failure))}>
-            {trans.__('All logs')}
+            {trans.__('Logs')}
           </button>
         )}
         <button type="button" onClick={onDismiss}>

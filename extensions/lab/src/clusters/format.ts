@@ -11,6 +11,11 @@ export function title(cluster: { name: string; label: string }): string {
   return cluster.label || cluster.name.slice(0, 8);
 }
 
+/** All that a cluster is called. */
+export function fullTitle(cluster: { name: string; label: string }): string {
+  return cluster.label ? `${cluster.label} (${cluster.name})` : cluster.name;
+}
+
 /** Bytes as "1.2" GiB, without unit. */
 export function gib(bytes: number): string {
   const value = bytes / GIB;

@@ -16,7 +16,7 @@ export function secondsSince(moment: string, now: Date): number {
   return Math.max(0, (now.getTime() - Date.parse(moment)) / 1000);
 }
 
-/** "45 s", "12 min", "7 h 58 min", "3 d". */
+/** "45 s", "12 min", "7 h 58 min", "3 d 4 h". */
 export function span(seconds: number, trans: TranslationBundle): string {
   if (seconds < MINUTE) {
     return trans.__('%1 s', Math.floor(seconds));
@@ -29,5 +29,7 @@ export function span(seconds: number, trans: TranslationBundle): string {
     const minutes = Math.floor((seconds % HOUR) / MINUTE);
     return minutes ? trans.__('%1 h %2 min', hours, minutes) : trans.__('%1 h', hours);
   }
-  return trans.__('%1 d', Math.floor(seconds / DAY));
+  const days = Math.floor(seconds / DAY);
+  const hours = Math.floor((seconds % DAY) / HOUR);
+  return hours ? trans.__('%1 d %2 h', days, hours) : trans.__('%1 d', days);
 }
