@@ -127,24 +127,33 @@ const STOPPED = [424, 503];
 
 /** Read `{"error": {"code", "message", "hint"}}`, or what Jupyter's own errors look like. */
 export async function errorOf(answer: Response): Promise<FacilityError> {
+  const content: unknown = await answer.json().catch(() => null);
+  if (isOurs(content)) {
+    const { message, hint, code } = content.error;
+    return new FacilityError(message, hint ?? '', answer.status, code ?? 'error');
+  }
   if (STOPPED.includes(answer.status)) {
-    return new FacilityError(
-      'Your Jupyter server is not running',
-      'Start it from the Hub Control Panel, then reload this page.',
-      answer.status
-    );
+    return stopped(answer.status);
   }
-  const said = `The Jupyter server answers ${answer.status} ${answer.statusText}`;
-  try {
-    const content = await answer.json();
-    if (typeof content?.error === 'object') {
-      const { message, hint, code } = content.error;
-      return new FacilityError(message, hint ?? '', answer.status, code ?? 'error');
-    }
-    return new FacilityError(content?.message || said, '', answer.status);
-  } catch {
-    return new FacilityError(said, '', answer.status);
-  }
+  const said = (content as { message?: string } | null)?.message;
+  const status = `The Jupyter server answers ${answer.status} ${answer.statusText}`;
+  return new FacilityError(said || status, '', answer.status);
+}
+
+interface IErrorBody {
+  error: { code?: string; message: string; hint?: string };
+}
+
+function isOurs(content: unknown): content is IErrorBody {
+  return typeof (content as IErrorBody | null)?.error?.message === 'string';
+}
+
+function stopped(status: number): FacilityError {
+  return new FacilityError(
+    'Your Jupyter server is not running',
+    'Start it from the Hub Control Panel, then reload this page.',
+    status
+  );
 }
 
 export function asFacilityError(error: unknown): FacilityError {

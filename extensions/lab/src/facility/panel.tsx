@@ -35,7 +35,12 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
     this.header.addWidget(header);
     this.content.node.setAttribute('aria-label', trans.__('Services of the facility'));
     this.facility.changed.connect(() => {
-      this.explain();
+      // The clock changes often, backends hardly ever: what is drawn anew flickers.
+      const backends = JSON.stringify(this.state?.backends);
+      if (backends !== this.explained) {
+        this.explained = backends;
+        this.explain();
+      }
       this.signal.emit(this.state);
     });
   }
@@ -114,6 +119,7 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
     return new View(this.trans, <Message kind="warning" message={why.reason} hint={why.remedy} />);
   }
 
+  private explained: string | undefined;
   private readonly sections: IShown[] = [];
   private readonly placeholders = new Map<string, IDisposable>();
   private readonly summaries = new Observable<ReadonlyMap<string, string>>(new Map());
