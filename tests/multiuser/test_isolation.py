@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from casita import sweep
+from casita.testing import wait_for
 
 READ = """
 import os
@@ -157,8 +158,9 @@ def test_dashboards_of_schedulers_and_workers(town, alice, bob, clusters):
     # A port for TLS traffic answers nothing in HTTP.
     silent = {"RemoteProtocolError", "ReadError"}
     assert {got for *_, got in answers} <= REFUSED | silent, answers
-    (shown,) = asked(bob, ("GET", f"{public[0]}/status", bob.kernel.token))
-    assert shown[2] == 200
+    his = ("GET", f"{public[0]}/status", bob.kernel.token)
+    # A young scheduler's pages come a moment after it.
+    wait_for(lambda: asked(bob, his)[0][2] == 200, 30, "bob's dashboard")
 
 
 def dask_of(person):
@@ -183,6 +185,32 @@ def test_the_gateways_api(town, alice, bob, clusters):
     listed = alice.kernel.ask("answer = [one.name for one in Gateway().list_clusters()]")
     assert listed == [clusters[alice.name]]
     assert bob.kernel.ask("answer = client.submit(sum, (1, 2)).result(60)") == 3
+
+
+def test_panels_and_the_dashboards_behind_them(town, alice, bob, clusters):
+    panel = f"{town.facility.url}/user/{bob.name}/casita"
+    his = f"{panel}/clusters/{clusters[bob.name]}"
+    gets = [f"{panel}/{path}" for path in ("facility", "clusters", "clusters/form")]
+    gets += [f"{panel}/{path}/events" for path in ("facility", "clusters")]
+    gets += [f"{his}/{path}" for path in ("logs", "logs/events", "pages", "environment")]
+    dashboard = ("status", "individual-plots.json", "json/counts.json", "casita/facts.json")
+    gets += [f"{his}/dashboard/{path}" for path in (*dashboard, "statics/js/bokeh.min.js")]
+    changes = [
+        *(("POST", f"{his}/{what}") for what in ("scale", "adapt")),
+        *(("DELETE", url) for url in (his, f"{panel}/clusters", f"{his}/adapt")),
+        *(("PATCH", his), ("POST", f"{panel}/clusters"), ("POST", f"{panel}/facility/extend")),
+    ]
+    requests = [("GET", url) for url in gets] + changes
+    for token in ("", alice.kernel.token):
+        answers = asked(alice, *[(*one, token) for one in requests])
+        assert [one for one in answers if one[2] not in REFUSED] == []
+    own = asked(bob, *[("GET", url, bob.token()) for url in (gets[0], f"{his}/logs")])
+    assert [status for *_, status in own] == [200, 200]
+    # Her own server asks for his cluster with her token.
+    hers = f"{town.facility.url}/user/{alice.name}/casita/clusters/{clusters[bob.name]}"
+    hidden = [*(("GET", url) for url in gets if url.startswith(his)), ("DELETE", his)]
+    refused = asked(alice, *[(m, url.replace(his, hers), alice.token()) for m, url in hidden])
+    assert [one for one in refused if one[2] not in REFUSED] == []
 
 
 def test_the_hubs_api_and_tokens(town, alice, bob):
