@@ -1,4 +1,5 @@
-# Needs only Python 3.11+ (Debian's own will do), make, and a route to a package index.
+# Needs only Python 3.11+ (Debian's own will do), make, and a route to a package index and an npm
+# registry.
 #   make demo ARGS="--data my.root"     make test ARGS="-k login"     make PYTHON=python3.12 test
 PYTHON ?= python3
 ARGS ?=
@@ -39,6 +40,7 @@ lint: env ## format, style, types, import rules of all languages, and what no fi
 	$(BIN)/python tools/docs.py --check
 	$(BIN)/python tools/typescript.py --check
 	$(PYTHON) tools/node.py extensions/lab tsc --noEmit
+	$(PYTHON) tools/node.py tests/lab tsc --noEmit
 	$(PYTHON) tools/node.py tests/lab lint
 	$(PYTHON) tools/node.py tests/lab style --check
 
