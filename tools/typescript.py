@@ -8,8 +8,12 @@ disagree.  With ``--check`` nothing is written; status 1 says that a file is out
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from importlib import import_module
+from inspect import getsource
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +61,32 @@ def types_of(module: str) -> str:
 
 
 def interface(name: str, schema: dict[str, Any], model: type[BaseModel]) -> str:
-    """Return one interface, with the class's sentence."""
+    """Return one interface, with what is said of the class and of its fields."""
+    said = sentences(model)
     lines = [comment(model.__doc__, ""), f"export interface {name} {{"]
-    lines += [f"  {field}: {type_of(one)};" for field, one in schema["properties"].items()]
+    for field, one in schema["properties"].items():
+        lines += [comment(said.get(field), "  "), f"  {field}: {type_of(one)};"]
     return "\n".join([line for line in lines if line] + ["}", ""])
+
+
+def sentences(model: type[BaseModel]) -> dict[str, str]:
+    """Return the string below each field, which Python itself does not keep."""
+    (definition,) = ast.parse(getsource(model)).body
+    found = {}
+    for pair in pairwise(getattr(definition, "body", [])):
+        match pair:
+            case (
+                ast.AnnAssign(target=ast.Name(id=field)),
+                ast.Expr(value=ast.Constant(value=str(said))),
+            ):
+                found[field] = said
+    return found
 
 
 def comment(text: str | None, indent: str) -> str:
     """Return the first paragraph of a docstring as a comment."""
     first = " ".join((text or "").strip().partition("\n\n")[0].split())
-    return f"{indent}/** {first} */" if first else ""
+    return f"{indent}/** {re.sub(r'\bNone\b', 'null', first)} */" if first else ""
 
 
 def type_of(schema: dict[str, Any]) -> str:
