@@ -136,7 +136,11 @@ function Buttons(props: IButtons): React.ReactElement {
   const toggle = (one: Change) => () => onChange(change === one ? null : one);
   const running = cluster.status === 'running';
   return (
-    <div className="casita-Buttons" role="group" aria-label={trans.__('Do with %1', title(cluster))}>
+    <div
+      className="casita-Buttons"
+      role="group"
+      aria-label={trans.__('Do with %1', title(cluster))}
+    >
       {code && <CodeButton cluster={cluster} code={code} disabled={!running} />}
       {dashboards && (
         <>

@@ -41,11 +41,11 @@ export function initialValues(
     const offered = !one.choices || one.choices.includes(text);
     return [one.field, offered ? text : toText(one.default)];
   });
-  return Object.fromEntries(values);
+  return Object.fromEntries(values) as Values;
 }
 
 function toText(value: unknown): string {
-  return value !== null && typeof value === 'object' ? JSON.stringify(value) : String(value ?? '');
+  return typeof value === 'string' ? value : JSON.stringify(value ?? '');
 }
 
 /** What stands in the workers' fields of a cluster that is to be changed. */
@@ -81,9 +81,7 @@ export function check(
   const good = Object.keys(errors).length === 0;
   return {
     errors,
-    request: good
-      ? { options: chosen, workers: number.workers, adaptive: number.adaptive }
-      : null
+    request: good ? { options: chosen, workers: number.workers, adaptive: number.adaptive } : null
   };
 }
 
@@ -156,8 +154,8 @@ export function costText(
   limits: Limits | null,
   trans: TranslationBundle
 ): ICost | null {
-  const cores = Number(request.options['worker_cores']);
-  const memory = Number(request.options['worker_memory']) * 2 ** 30;
+  const cores = Number(request.options.worker_cores);
+  const memory = Number(request.options.worker_memory) * 2 ** 30;
   if (!limits || !Number.isFinite(cores) || !Number.isFinite(memory)) {
     return null;
   }
@@ -181,7 +179,10 @@ export function costText(
     gib(room.used + workers * memory),
     gib(room.limit)
   );
-  return { text: tooMuch ? `${takes} ${trans.__('That is more than you may have.')}` : takes, tooMuch };
+  return {
+    text: tooMuch ? `${takes} ${trans.__('That is more than you may have.')}` : takes,
+    tooMuch
+  };
 }
 
 function workersPhrase(workers: number, most: boolean, trans: TranslationBundle): string {

@@ -74,11 +74,7 @@ export function quotaText(limits: Limits, trans: TranslationBundle): string {
 }
 
 /** What a screen reader is told of a change. */
-export function news(
-  before: Overview | null,
-  now: Overview,
-  trans: TranslationBundle
-): string[] {
+export function news(before: Overview | null, now: Overview, trans: TranslationBundle): string[] {
   if (!before) {
     return [];
   }
@@ -90,9 +86,7 @@ export function news(
   const gone = before.clusters
     .filter(one => !left.has(one.name))
     .map(one => trans.__('Cluster %1 has stopped', title(one)));
-  const failed = newFailures(before, now).map(one =>
-    trans.__('Cluster %1 has failed', title(one))
-  );
+  const failed = newFailures(before, now).map(one => trans.__('Cluster %1 has failed', title(one)));
   return [...told, ...gone, ...failed];
 }
 

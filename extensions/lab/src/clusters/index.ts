@@ -39,15 +39,7 @@ export const clusters: JupyterFrontEndPlugin<void> = {
   description: "The Facility panel's section of Dask clusters.",
   autoStart: true,
   requires: [IFacilityPanel, IClusterStore],
-  optional: [
-    ITranslator,
-    ICommandPalette,
-    ISettingRegistry,
-    IStateDB,
-    IDashboards,
-    ILogs,
-    ICode
-  ],
+  optional: [ITranslator, ICommandPalette, ISettingRegistry, IStateDB, IDashboards, ILogs, ICode],
   activate: (
     app: JupyterFrontEnd,
     panel: IFacilityPanel,

@@ -107,7 +107,11 @@ function Body({ form, draft }: IBody): React.ReactElement {
           onChange={value => change({ values: { ...values, [option.field]: value } })}
         />
       ))}
-      <WorkersFields value={workers} errors={errors} onChange={value => change({ workers: value })} />
+      <WorkersFields
+        value={workers}
+        errors={errors}
+        onChange={value => change({ workers: value })}
+      />
       <Cost cost={request && costText(request, form.limits, trans)} />
       {refusal && <Message kind="error" message={refusal.message} hint={refusal.hint} />}
     </div>

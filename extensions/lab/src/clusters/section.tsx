@@ -78,12 +78,14 @@ function List(props: IList): React.ReactElement {
             'No clusters yet. One gives your notebooks more cores and memory, within your limits.'
           )}
         </p>
-        <button type="button" className="jp-mod-styled jp-mod-accept" onClick={() => void form.open()}>
+        <button
+          type="button"
+          className="jp-mod-styled jp-mod-accept"
+          onClick={() => void form.open()}
+        >
           {trans.__('Start a cluster')}
         </button>
-        <p>
-          {trans.__('Those that you make in notebooks and terminals show up here, too.')}
-        </p>
+        <p>{trans.__('Those that you make in notebooks and terminals show up here, too.')}</p>
       </div>
     );
   }

@@ -41,7 +41,8 @@ export class ClusterStore implements IClusterStore {
 
   private take(overview: Overview): void {
     const { problem } = overview;
-    this.problem.value = problem && new FacilityError(problem.message, problem.hint, 502, 'gateway');
+    this.problem.value =
+      problem && new FacilityError(problem.message, problem.hint, 502, 'gateway');
     this.overview.value = overview;
   }
 

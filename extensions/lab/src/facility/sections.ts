@@ -17,10 +17,7 @@ export function position(present: readonly IOrdered[], added: IOrdered): number 
 }
 
 /** What explains why a backend can't be used; null when it can. */
-export function explanation(
-  id: string,
-  backends: readonly BackendState[]
-): BackendState | null {
+export function explanation(id: string, backends: readonly BackendState[]): BackendState | null {
   const found = backends.find(one => one.name === id);
   return found && found.state !== 'on' ? found : null;
 }
