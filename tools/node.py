@@ -189,7 +189,7 @@ def npm_settings() -> dict[str, str]:
     """Return those of npm's settings that yarn has an equal for, as npm finds them."""
     shell = {key.upper(): value for key, value in os.environ.items()}
     file = Path(shell.get("NPM_CONFIG_USERCONFIG") or Path.home() / ".npmrc")
-    parser = configparser.RawConfigParser(delimiters=("=",), strict=False)
+    parser = configparser.RawConfigParser(delimiters=("=",), strict=False, allow_no_value=True)
     try:
         parser.read_string("[npm]\n" + (file.read_text() if file.is_file() else ""))
     except (configparser.Error, UnicodeDecodeError):
@@ -198,7 +198,7 @@ def npm_settings() -> dict[str, str]:
     for key in FOR_YARN:
         ways = [
             shell.get("NPM_CONFIG_" + key.replace("-", "_").upper()),
-            parser.get("npm", key, fallback="").strip("\"'"),
+            (parser.get("npm", key, fallback=None) or "").strip("\"'"),
             shell.get(FROM_SHELL.get(key, "")),
         ]
         if value := next(filter(None, ways), None):

@@ -86,7 +86,8 @@ def sentences(model: type[BaseModel]) -> dict[str, str]:
 def comment(text: str | None, indent: str) -> str:
     """Return the first paragraph of a docstring as a comment."""
     first = " ".join((text or "").strip().partition("\n\n")[0].split())
-    return f"{indent}/** {re.sub(r'\bNone\b', 'null', first)} */" if first else ""
+    in_typescript = re.sub(r"\bNone\b", "null", first)
+    return f"{indent}/** {in_typescript} */" if first else ""
 
 
 def type_of(schema: dict[str, Any]) -> str:

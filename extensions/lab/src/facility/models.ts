@@ -4,6 +4,7 @@
 export interface BackendState {
   name: string;
   title: string;
+  /** off: the operator's choice; broken: its part of the Jupyter server could not be loaded. */
   state: 'on' | 'off' | 'broken';
   reason: string;
   remedy: string;
@@ -11,13 +12,19 @@ export interface BackendState {
 
 /** Who is where, and for how long: one event of ``/casita/facility/events``. */
 export interface FacilityState {
+  /** Of the facility. */
   name: string;
   user: string;
+  /** embedded, multiuser, ...; "" outside a facility's own servers. */
   profile: string;
   url: string;
+  /** Of casita. */
   version: string;
+  /** When this server is stopped unless it is used; null where that never happens. */
   server_idle_ends: string | null;
+  /** Seconds. */
   server_idle_timeout: number | null;
+  /** When the server's token ends; null: with the server. */
   token_expires: string | null;
   backends: BackendState[];
 }
