@@ -61,7 +61,9 @@ test('workers: those there are, of those asked for', () => {
   expect(workers({ workers: 1, wanted: 1 })).toBe('1 worker');
   expect(workers({ workers: 0, wanted: 2 })).toBe('0 of 2 workers');
   expect(workers({ workers: null })).toBe('workers not known');
-  expect(workers({ adaptive: { minimum: 0, maximum: 4 } })).toBe('2 workers, follows the load');
+  const text = '2 workers, follows the load';
+  expect(workers({ adaptive: { minimum: 0, maximum: 4 } })).toBe(`${text} (0 to 4)`);
+  expect(workers({ adaptive: { minimum: 1, maximum: null } })).toBe(`${text} (1 or more)`);
 });
 
 test('tasks: only the states there are', () => {

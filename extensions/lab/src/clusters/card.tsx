@@ -38,8 +38,10 @@ export function Card(props: ICard): React.ReactElement {
   const trans = useTrans();
   const [change, setChange] = React.useState<Change>(null);
   const close = () => setChange(null);
+  const item = React.useRef<HTMLLIElement>(null);
+  useFocusLeft(item);
   return (
-    <li className="casita-Card" data-cluster={cluster.name} data-status={cluster.status}>
+    <li ref={item} className="casita-Card" data-cluster={cluster.name} data-status={cluster.status}>
       <div className="casita-Card-title">
         <h3 title={fullTitle(cluster)}>{title(cluster)}</h3>
         <State cluster={cluster} />
@@ -57,6 +59,19 @@ export function Card(props: ICard): React.ReactElement {
       )}
     </li>
   );
+}
+
+/** When a card goes that has the focus, give it to the section, not to the page's start. */
+function useFocusLeft(item: React.RefObject<HTMLElement>): void {
+  React.useLayoutEffect(() => {
+    const node = item.current!;
+    const section = node.closest<HTMLElement>('.casita-Clusters');
+    return () => {
+      if (node.contains(document.activeElement)) {
+        section?.focus();
+      }
+    };
+  }, [item]);
 }
 
 function State({ cluster }: { cluster: Cluster }): React.ReactElement {
@@ -160,7 +175,7 @@ function Buttons(props: IButtons): React.ReactElement {
       )}
       <IconButton
         icon={workersIcon}
-        label={trans.__('Scale or adapt')}
+        label={trans.__('Change workers')}
         disabled={!running}
         expanded={change === 'workers'}
         onClick={toggle('workers')}

@@ -2,7 +2,8 @@
 
 import * as React from 'react';
 
-import { useTrans } from '../view';
+import { asFacilityError, FacilityError } from '../http';
+import { Message, useTrans } from '../view';
 import { Field, WorkersFields } from './fields';
 import { parseWorkers, workersOf } from './form';
 import { Cluster } from './models';
@@ -52,7 +53,8 @@ export function RenameForm({ cluster, operations, onClose }: IChange): React.Rea
 
 interface ISmallForm {
   good: boolean;
-  send: () => Promise<boolean>;
+  /** Rejects with what refuses it. */
+  send: () => Promise<void>;
   onClose: () => void;
   children: React.ReactNode;
 }
@@ -61,17 +63,21 @@ interface ISmallForm {
 function SmallForm({ good, send, onClose, children }: ISmallForm): React.ReactElement {
   const trans = useTrans();
   const [sending, setSending] = React.useState(false);
+  const [refusal, setRefusal] = React.useState<FacilityError | null>(null);
   const form = React.useRef<HTMLFormElement>(null);
-  React.useEffect(() => form.current?.querySelector('input')?.focus(), []);
+  useFocusInside(form);
   const submit = async (event: React.FormEvent) => {
     event.preventDefault();
     if (!good || sending) {
       return;
     }
     setSending(true);
-    if (await send()) {
+    setRefusal(null);
+    try {
+      await send();
       onClose();
-    } else {
+    } catch (error) {
+      setRefusal(asFacilityError(error));
       setSending(false);
     }
   };
@@ -83,6 +89,7 @@ function SmallForm({ good, send, onClose, children }: ISmallForm): React.ReactEl
       onKeyDown={event => event.key === 'Escape' && onClose()}
     >
       {children}
+      {refusal && <Message kind="error" message={refusal.message} hint={refusal.hint} />}
       <div className="casita-Form-buttons">
         <button type="button" className="jp-mod-styled jp-mod-reject" onClick={onClose}>
           {trans.__('Cancel')}
@@ -93,4 +100,18 @@ function SmallForm({ good, send, onClose, children }: ISmallForm): React.ReactEl
       </div>
     </form>
   );
+}
+
+/** Focus the first field of a form that opens; when it closes, what had the focus before. */
+function useFocusInside(form: React.RefObject<HTMLFormElement>): void {
+  React.useLayoutEffect(() => {
+    const before = document.activeElement;
+    const node = form.current!;
+    node.querySelector<HTMLElement>('input:checked, input:not([type=radio])')?.focus();
+    return () => {
+      if (node.contains(document.activeElement) && before instanceof HTMLElement) {
+        before.focus();
+      }
+    };
+  }, [form]);
 }

@@ -2,7 +2,7 @@
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { Cluster, Limits, Overview } from './models';
+import { Adaptive, Cluster, Limits, Overview } from './models';
 
 const GIB = 2 ** 30;
 
@@ -38,17 +38,23 @@ export function isBusy(cluster: Cluster): boolean {
   return cluster.tasks !== null && cluster.tasks.processing + cluster.tasks.waiting > 0;
 }
 
-/** "2 of 4 workers", "1 worker", "0 to 4 workers, now 2". */
+/** "2 of 4 workers", "1 worker", "2 workers, follows the load (0 to 4)". */
 export function workersText(cluster: Cluster, trans: TranslationBundle): string {
   const { workers, wanted, adaptive } = cluster;
   if (workers === null) {
     return trans.__('workers not known');
   }
-  if (wanted !== null && wanted !== workers) {
-    return trans.__('%1 of %2 workers', workers, wanted);
-  }
-  const text = trans._n('%1 worker', '%1 workers', workers);
-  return adaptive ? trans.__('%1, follows the load', text) : text;
+  const text =
+    wanted !== null && wanted !== workers
+      ? trans.__('%1 of %2 workers', workers, wanted)
+      : trans._n('%1 worker', '%1 workers', workers);
+  return adaptive ? trans.__('%1, follows the load (%2)', text, boundsText(adaptive, trans)) : text;
+}
+
+function boundsText({ minimum, maximum }: Adaptive, trans: TranslationBundle): string {
+  return maximum === null
+    ? trans.__('%1 or more', minimum)
+    : trans.__('%1 to %2', minimum, maximum);
 }
 
 /** "3 running, 2 waiting, 1 failed"; "" without tasks. */

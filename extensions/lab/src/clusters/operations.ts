@@ -27,19 +27,19 @@ export class Operations {
     return this.api.request('clusters', 'POST', request);
   }
 
-  /** Set the number of workers, or the bounds between which it follows the load. */
-  resize(cluster: Cluster, workers: number, adaptive: Adaptive | null): Promise<boolean> {
-    const change = adaptive
-      ? this.change(cluster, 'adapt', 'POST', adaptive)
-      : this.change(cluster, 'scale', 'POST', { workers });
-    return this.attempt(this.trans.__('Workers of %1 were not changed', title(cluster)), change);
+  /** Set the number of workers, or the bounds between which it follows the load; throws refusals. */
+  async resize(cluster: Cluster, workers: number, adaptive: Adaptive | null): Promise<void> {
+    const answer = adaptive
+      ? await this.change(cluster, 'adapt', 'POST', adaptive)
+      : await this.change(cluster, 'scale', 'POST', { workers });
+    if (answer?.message) {
+      Notification.info(sentence(answer.message), { autoClose: 8000 });
+    }
   }
 
-  rename(cluster: Cluster, label: string): Promise<boolean> {
-    return this.attempt(
-      this.trans.__('%1 was not renamed', title(cluster)),
-      this.change(cluster, '', 'PATCH', { label })
-    );
+  /** Give it another name; throws refusals. */
+  async rename(cluster: Cluster, label: string): Promise<void> {
+    await this.change(cluster, '', 'PATCH', { label });
   }
 
   async stop(cluster: Cluster): Promise<void> {
@@ -90,20 +90,12 @@ export class Operations {
     return this.api.request(path, method, body);
   }
 
-  /** Wait for a change; tells what the gateway remarks, or why it refuses. */
-  private async attempt(
-    failure: string,
-    change: Promise<{ message?: string } | undefined>
-  ): Promise<boolean> {
+  /** Tell why something was not done. */
+  private async attempt(failure: string, change: Promise<unknown>): Promise<void> {
     try {
-      const answer = await change;
-      if (answer?.message) {
-        Notification.info(sentence(answer.message), { autoClose: 8000 });
-      }
-      return true;
+      await change;
     } catch (error) {
       notifyError(failure, error);
-      return false;
     }
   }
 

@@ -27,7 +27,7 @@ export function Section(props: ISection): React.ReactElement {
   const overview = useObservable(props.store.overview);
   const problem = useObservable(props.store.problem);
   return (
-    <div className="casita-Clusters">
+    <div className="casita-Clusters" tabIndex={-1}>
       {problem && <Trouble error={problem} />}
       {overview ? (
         <List {...props} overview={overview} stale={problem !== null} />

@@ -52,7 +52,7 @@ function Clock({ state }: { state: FacilityState }): React.ReactElement | null {
   const parts: string[] = [];
   if (state.server_idle_ends) {
     const left = span(secondsUntil(state.server_idle_ends, now), trans);
-    parts.push(trans.__('Stops in %1 without use', left));
+    parts.push(trans.__('Server stops in %1 without use', left));
   }
   if (state.token_expires) {
     parts.push(trans.__('token ends in %1', span(secondsUntil(state.token_expires, now), trans)));

@@ -73,9 +73,9 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
     this.summaries.value = next;
   }
 
-  private insert(section: IFacilitySection): IDisposable {
+  private insert(section: IFacilitySection, ...classes: string[]): IDisposable {
     const frame = new PanelWithToolbar();
-    frame.addClass('casita-Section');
+    ['casita-Section', ...classes].forEach(one => frame.addClass(one));
     frame.title.label = section.title;
     if (section.toolbar) {
       frame.toolbar.addItem('section', section.toolbar);
@@ -102,6 +102,7 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
       const why = explanation(shown.id, backends);
       shown.widget.setHidden(why !== null);
       shown.toolbar?.setHidden(why !== null);
+      shown.frame.toggleClass('casita-mod-explained', why !== null);
       shown.line?.dispose();
       delete shown.line;
       if (why) {
@@ -111,8 +112,9 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
     }
     for (const why of unexplained(backends, this.sections)) {
       const section = { id: why.name, title: why.title, widget: this.line(why) };
-      this.placeholders.set(why.name, this.insert(section));
+      this.placeholders.set(why.name, this.insert(section, 'casita-mod-explained'));
     }
+    this.content.fit();
   }
 
   private line(why: BackendState): View {
