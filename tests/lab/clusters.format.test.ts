@@ -114,3 +114,10 @@ describe('what a screen reader is told', () => {
     expect(format.newFailures(null, both)).toEqual([]);
   });
 });
+
+test.each([
+  [5, 'started just now'],
+  [725, 'started 12 min ago']
+])('%d seconds of age are %s', (seconds, text) => {
+  expect(format.ageText(seconds, trans)).toBe(text);
+});

@@ -16,7 +16,7 @@ import { dashboardIcon, layoutIcon, logsIcon, workersIcon } from '../icons';
 import { useNow, useTrans } from '../view';
 import { ICode, IDashboards, ILogs } from './actions';
 import { RenameForm, WorkersForm } from './change';
-import { fullTitle, gib, isBusy, stateText, tasksText, title, workersText } from './format';
+import { ageText, fullTitle, gib, isBusy, stateText, tasksText, title, workersText } from './format';
 import { Cluster } from './models';
 import { Operations } from './operations';
 
@@ -88,10 +88,10 @@ function State({ cluster }: { cluster: Cluster }): React.ReactElement {
 
 function Facts({ cluster }: { cluster: Cluster }): React.ReactElement {
   const trans = useTrans();
-  const now = useNow(10);
+  const now = useNow(30);
   const { cores, memory, memory_used: used } = cluster;
   const tasks = tasksText(cluster, trans);
-  const age = trans.__('started %1 ago', span(secondsSince(cluster.started, now), trans));
+  const age = ageText(secondsSince(cluster.started, now), trans);
   const ends =
     cluster.idle_ends &&
     trans.__('stops in %1 if idle', span(secondsUntil(cluster.idle_ends, now), trans));

@@ -2,6 +2,7 @@
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
+import { span } from '../facility/time';
 import { Adaptive, Cluster, Limits, Overview } from './models';
 
 const GIB = 2 ** 30;
@@ -55,6 +56,13 @@ function boundsText({ minimum, maximum }: Adaptive, trans: TranslationBundle): s
   return maximum === null
     ? trans.__('%1 or more', minimum)
     : trans.__('%1 to %2', minimum, maximum);
+}
+
+/** "started 12 min ago"; the first minute is one moment, so that nothing counts seconds. */
+export function ageText(seconds: number, trans: TranslationBundle): string {
+  return seconds < 60
+    ? trans.__('started just now')
+    : trans.__('started %1 ago', span(seconds, trans));
 }
 
 /** "3 running, 2 waiting, 1 failed"; "" without tasks. */
