@@ -16,7 +16,16 @@ import { dashboardIcon, layoutIcon, logsIcon, workersIcon } from '../icons';
 import { useNow, useTrans } from '../view';
 import { ICode, IDashboards, ILogs } from './actions';
 import { RenameForm, WorkersForm } from './change';
-import { ageText, fullTitle, gib, isBusy, stateText, tasksText, title, workersText } from './format';
+import {
+  ageText,
+  fullTitle,
+  gib,
+  isBusy,
+  stateText,
+  tasksText,
+  title,
+  workersText
+} from './format';
 import { Cluster } from './models';
 import { Operations } from './operations';
 
