@@ -104,15 +104,31 @@ def install(folder: Path, python: Path | None = None) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     stamp.unlink(missing_ok=True)
-    run(python or tool_python(ROOT), folder, "jlpm", "install", "--immutable", hint=HINT)
+    python = python or tool_python(ROOT)
+    trouble = registry_trouble(python, folder)
+    offline = {"YARN_ENABLE_NETWORK": "0"} if trouble else {}  # the package cache may have it all
+    try:
+        run(python, folder, "jlpm", "install", "--immutable", hint=HINT, **offline)
+    except SetupError as error:
+        raise trouble or error from None
     stamp.write_text(wanted)
 
 
-def run(python: Path, folder: Path, *command: str, hint: str = "") -> None:
+def registry_trouble(python: Path, folder: Path) -> SetupError | None:
+    """Ask the registry for one package: trying hundreds without a route takes minutes."""
+    impatient = {"YARN_HTTP_RETRY": "1", "YARN_HTTP_TIMEOUT": "15000"}
+    try:
+        run(python, folder, "jlpm", "npm", "info", "typescript", hint=HINT, **impatient)
+    except SetupError as error:
+        return error
+    return None
+
+
+def run(python: Path, folder: Path, *command: str, hint: str = "", **variables: str) -> None:
     """Run ``jlpm``, ``jupyter-builder`` or a program that needs Node, as `call` does."""
     title = " ".join([Path(command[0]).name, *command[1:]])
     words = [*program(python, command[0]), *command[1:]]
-    call(title, words, folder, environment(python), hint)
+    call(title, words, folder, {**environment(python), **variables}, hint)
 
 
 def program(python: Path, name: str) -> list[str]:
@@ -147,7 +163,8 @@ def call(
         check=False,
     )
     if done.returncode:
-        end = [f"  {line}" for line in done.stdout.splitlines()[-LAST_LINES:]]
+        lines = [line for line in done.stdout.splitlines() if not line.startswith("    at ")]
+        end = [f"  {line}" for line in lines[-LAST_LINES:]]
         said = [f"`{title}` failed in {folder}:", *end]
         raise SetupError("\n".join([*said, f"hint: {hint}"] if hint else said))
 

