@@ -24,6 +24,7 @@ def test_the_import_rules_hold(capsys):
         ("import casita.cli; casita.cli.build()", ANALYSIS | SERVER),
         ("import casita_clusters", ANALYSIS | SERVER),
         ("import casita_clusters.kernel", (ANALYSIS | SERVER) - CLUSTERS),
+        ("import casita_clusters.handlers.extension", ANALYSIS | {"jupyterhub", "fastapi"}),
         ("import casita.runtime, casita.status", ANALYSIS | SERVER),
     ],
 )
