@@ -12,7 +12,6 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from get_uv import SetupError
@@ -51,8 +50,8 @@ def is_current(root: Path) -> bool:
     return stamp.exists() and stamp.read_text() == fingerprint(folder_of(root))
 
 
-def build(root: Path, python: Path | None = None) -> float:
-    """Build the bundle unless it is current; return the seconds that it took.
+def build(root: Path, python: Path | None = None) -> None:
+    """Build the bundle unless it is current.
 
     Parameters
     ----------
@@ -65,13 +64,11 @@ def build(root: Path, python: Path | None = None) -> float:
         A source has an error, or there is no route to a registry.  The bundle is as before.
     """
     if is_current(root):
-        return 0.0
-    began = time.monotonic()
+        return
     with only_one():
         if not is_current(root):  # a run that we waited for may have made it
             print("building JupyterLab's panel", flush=True)
             _build(folder_of(root), python or tool_python(root))
-    return time.monotonic() - began
 
 
 def _build(folder: Path, python: Path) -> None:
