@@ -45,6 +45,4 @@ class PanelHook(BuildHookInterface[BuilderConfig]):
             except SetupError as error:
                 self.app.abort(f"error: {error}\nor, to go without the panel: {WITHOUT}=1")
         if self.target_name == "wheel" and lab.is_current(root):
-            folder = lab.folder_of(root)
-            build_data["shared_data"][str(folder / "labextension")] = TARGET
-            build_data["shared_data"][str(folder / "install.json")] = f"{TARGET}/install.json"
+            build_data["shared_data"][str(lab.folder_of(root) / "labextension")] = TARGET

@@ -19,7 +19,10 @@ from node import ROOT, digest, install, only_one, run, tool_python
 
 STAMP = "sources.sha256"
 """A file of the bundle, with the hash of what it was made from."""
-SOURCES = ("package.json", "yarn.lock", ".yarnrc.yml", "tsconfig.json", "schema", "src", "style")
+SOURCES = (
+    *("package.json", "yarn.lock", ".yarnrc.yml", "tsconfig.json", "install.json"),
+    *("schema", "src", "style"),
+)
 """All that decides how the bundle comes out."""
 
 
@@ -85,6 +88,7 @@ def _build(folder: Path, python: Path) -> None:
         (copy / "node_modules").symlink_to(folder / "node_modules")
         run(python, copy, str(folder / "node_modules" / ".bin" / "tsc"))
         run(python, copy, "jupyter-builder", "build", ".")
+        shutil.copy2(copy / "install.json", copy / "labextension")  # says how to uninstall it
         (copy / "labextension" / STAMP).write_text(fingerprint(copy))
         if (folder / "labextension").exists():
             (folder / "labextension").rename(copy / "old")

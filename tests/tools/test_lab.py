@@ -32,7 +32,7 @@ def checkout(tmp_path):
     """A panel of one source file, with tools that only seem to work."""
     folder = lab.folder_of(tmp_path)
     (folder / "src").mkdir(parents=True)
-    for name in ("package.json", "yarn.lock", ".yarnrc.yml"):
+    for name in ("package.json", "yarn.lock", ".yarnrc.yml", "install.json"):
         (folder / name).write_text("")
     (folder / "src" / "index.ts").write_text("first")
     names = {name: tmp_path / name for name in ("log", "tsc", "offline", "cache")}
