@@ -32,7 +32,7 @@ export const code: JupyterFrontEndPlugin<ICode> = {
     return {
       insert: cluster => {
         warn(cluster);
-        insertCode(app, notebooks, connectCode(cluster)).catch(error =>
+        insertCode(app, notebooks, connectCode(cluster)).catch((error: unknown) =>
           notifyError(trans.__('No code was inserted'), error)
         );
       },
@@ -48,11 +48,7 @@ export const code: JupyterFrontEndPlugin<ICode> = {
 };
 
 /** Say before a task fails that the cluster has other packages. */
-async function warnOfPackages(
-  api: Api,
-  cluster: Cluster,
-  trans: TranslationBundle
-): Promise<void> {
+async function warnOfPackages(api: Api, cluster: Cluster, trans: TranslationBundle): Promise<void> {
   let text: string;
   try {
     text = differencesText(

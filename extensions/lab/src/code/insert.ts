@@ -23,7 +23,7 @@ export async function insertCode(
   await panel.revealed;
   const notebook = panel.content;
   const active = notebook.activeCell?.model;
-  if (!active || active.type !== 'code' || active.sharedModel.getSource().trim()) {
+  if (active?.type !== 'code' || active.sharedModel.getSource().trim()) {
     NotebookActions.insertBelow(notebook);
   }
   notebook.activeCell?.model.sharedModel.setSource(code);
@@ -55,7 +55,13 @@ export function dragCode(
   clientY: number
 ): Promise<unknown> {
   const mimeData = new MimeData();
-  const cell = { cell_type: 'code', source: code, metadata: {}, outputs: [], execution_count: null };
+  const cell = {
+    cell_type: 'code',
+    source: code,
+    metadata: {},
+    outputs: [],
+    execution_count: null
+  };
   mimeData.setData(CELLS, [cell]);
   mimeData.setData('text/plain', code);
   const dragImage = document.createElement('div');

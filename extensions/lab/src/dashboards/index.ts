@@ -39,7 +39,7 @@ export const dashboards: JupyterFrontEndPlugin<IDashboards> = {
     const trans = (translator ?? nullTranslator).load('casita');
     const opener = new Opener(app, panel, store, settings, trans);
     app.commands.addCommand(OPEN, {
-      label: args => trans.__('Open Dashboard %1', String(args['title'] ?? '')),
+      label: args => trans.__('Open Dashboard %1', (args as Partial<ITabArgs>).title ?? ''),
       execute: args => opener.open(args as unknown as ITabArgs),
       describedBy: { args: ARGS }
     });
@@ -104,12 +104,12 @@ class Opener implements IDashboards {
     });
   }
 
-  private async with(cluster: Cluster, what: (pages: Page[]) => void): Promise<void> {
+  private async with(cluster: Cluster, what: (pages: Page[]) => unknown): Promise<void> {
     const failure = this.trans.__('The dashboards of %1 can not be shown', title(cluster));
     try {
       const pages = await pagesOf(this.panel.api, cluster.name, () => false);
       if (pages) {
-        what(pages);
+        await what(pages);
       } else {
         notifyError(failure, new FacilityError(this.trans.__('the cluster has gone')));
       }

@@ -36,7 +36,7 @@ export const logs: JupyterFrontEndPlugin<ILogs> = {
       app.shell.activateById(tab.id);
     };
     app.commands.addCommand(OPEN, {
-      label: args => trans.__('Open Logs of %1', String(args['label'] ?? '')),
+      label: args => trans.__('Open Logs of %1', (args as Partial<ILogsArgs>).label ?? ''),
       execute: args => open(args as unknown as ILogsArgs),
       describedBy: {
         args: {
