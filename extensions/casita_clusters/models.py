@@ -142,7 +142,7 @@ class Failure(_Model):
 
 
 class Overview(_Model):
-    """All that the panel shows: one event of ``/casita/clusters/events``."""
+    """All that the panel shows: an event of ``/casita/events``."""
 
     clusters: list[Cluster] = Field(default_factory=list)
     """Those that start or run, oldest first."""

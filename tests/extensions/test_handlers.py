@@ -68,15 +68,25 @@ def seen(server, name):
     return next((one for one in overview["clusters"] if one["name"] == name), None)
 
 
+EVENTS = "events?watch=clusters"
+
+
 def follow(server, path, wanted, seconds=30):
     """Return the first event for which ``wanted(name, content)``, and those before."""
     before = []
-    for name, content in server.events(path, seconds):
+    for name, content in told(server, path, seconds):
         if wanted(name, content):
             return content, before
         before.append((name, content))
         assert len(before) < 1000
     raise AssertionError(f"{path} ended after {before}")
+
+
+def told(server, path, seconds=30):
+    """Give the events of a stream after the first, which says what there is."""
+    events = server.events(path, seconds)
+    assert next(events) == ("watches", {"names": ["clusters"]})
+    yield from events
 
 
 def error(answer, status):
@@ -105,7 +115,7 @@ def test_a_restarted_server_lists_the_same(home, server, cluster):
 
 
 def test_nobody_comes_in_without_login(server, cluster):
-    for path in ("facility", "facility/events", "clusters", "clusters/events", "clusters/form",
+    for path in ("facility", "events", "clusters", "clusters/form",
                  f"clusters/{cluster}/logs", f"clusters/{cluster}/logs/events",
                  f"clusters/{cluster}/pages", f"clusters/{cluster}/environment"):  # fmt: skip
         answer = httpx.get(f"{server.url}casita/{path}")
@@ -123,16 +133,16 @@ def test_a_new_cluster_is_answered_at_once_and_gets_its_workers(server, cluster)
     assert made.json()["status"] == "pending"
 
     def equipped(kind, overview):
-        assert kind == "overview"
+        assert kind == "clusters"
         return any(one["name"] == name and one["workers"] == 1 for one in overview["clusters"])
 
-    overview, before = follow(server, "clusters/events", equipped)
+    overview, before = follow(server, EVENTS, equipped)
     assert before, "the overview is sent at once, too"
     assert {one["name"] for one in overview["clusters"]} == {cluster, name}
     assert overview["limits"]["cores"]["used"] == 2
 
     assert server.http.delete(f"clusters/{name}").status_code == 204
-    follow(server, "clusters/events", lambda _, all: len(all["clusters"]) == 1)
+    follow(server, EVENTS, lambda _, all: len(all["clusters"]) == 1)
     assert server.http.delete(f"clusters/{name}").status_code == 204  # nothing to stop any more
 
 
@@ -466,7 +476,7 @@ def test_a_server_without_gateway_still_answers(tmp_path):
         "JUPYTERHUB_API_TOKEN": "t0ken",
     }
     with running_server(tmp_path, variables) as server:
-        ((_, overview),) = itertools.islice(server.events("clusters/events"), 1)
+        ((_, overview),) = itertools.islice(told(server, EVENTS), 1)
         assert overview["problem"]["message"].startswith("nobody answers at http://127.0.0.1:9")
         assert error(server.http.post("clusters", json={}), 502)["code"] == "unavailable"
 
@@ -519,7 +529,7 @@ def test_an_idle_page_asks_and_is_told_little(lonely, gateway):
     """Events come only when something changed."""
     gateway.answers["/api/v1/clusters/"] = (200, {"abc": RUNNING})
     assert lonely.http.get("clusters").json()["clusters"]
-    events = lonely.events("clusters/events")
+    events = told(lonely, EVENTS)
     assert next(events)[1]["clusters"]
     looks = len(gateway.asked)
     wait_for(lambda: len(gateway.asked) > looks + 12, 20, "further looks")
@@ -540,7 +550,7 @@ def test_workers_that_are_refused_later_end_the_cluster_with_the_reason(lonely, 
     made = lonely.http.post("clusters", json={"workers": 2})
     assert made.status_code == 201, made.text
     answers["/api/v1/clusters/"] = (200, {})
-    overview, _ = follow(lonely, "clusters/events", lambda _, all: all["failures"])
+    overview, _ = follow(lonely, EVENTS, lambda _, all: all["failures"])
     (failure,) = overview["failures"]
     assert (failure["name"], failure["label"]) == ("abc", "mine")
     assert failure["reason"] == "2 workers are too many"
@@ -554,7 +564,7 @@ def test_streams_end_with_the_server(gateway, tmp_path):
         "JUPYTERHUB_API_TOKEN": "t0ken",
     }
     with running_server(tmp_path, variables) as server:
-        events = server.events("clusters/events")
+        events = told(server, EVENTS)
         next(events)
         os.kill(server.pid, signal.SIGTERM)
         assert list(events) == [], "a stream that is broken off would raise"

@@ -143,12 +143,17 @@ def test_looks_that_are_asked_for_together_are_one():
 
 def test_outside_a_facility_it_says_what_to_do(tmp_path):
     with running_server(tmp_path) as server:
-        for path in ("facility", "facility/events"):
-            answer = server.http.get(path)
-            assert answer.status_code == 403
-            said = answer.json()["error"]
-            assert said["message"] == "not logged in to a facility"
-            assert said["hint"] == "casita login URL"
+        answer = server.http.get("facility")
+        assert answer.status_code == 403
+        said = answer.json()["error"]
+        assert said["message"] == "not logged in to a facility"
+        assert said["hint"] == "casita login URL"
+        first, second = itertools.islice(server.events("events?watch=facility"), 2)
+        assert first == ("watches", {"names": ["facility"]})
+        assert second == ("trouble", {"watch": "facility", **said})
+        unknown = server.http.get("events?watch=nothing")
+        assert unknown.status_code == 422
+        assert "there is no 'nothing'" in unknown.json()["error"]["message"]
         assert server.http.get("clusters").json()["problem"]["hint"] == "casita login URL"
 
 
@@ -220,18 +225,18 @@ def test_looking_does_not_count_as_use(mine, admin):
     before = mine.get(status).json()["last_activity"]
     for path in ("facility", "clusters", "clusters/form"):
         mine.get(path)
-    for path in ("facility/events", "clusters/events"):
-        with mine.stream("GET", path) as answer:
-            lines = list(itertools.islice(answer.iter_lines(), 2))
-            assert answer.headers["X-Accel-Buffering"] == "no"
-        assert lines[0].startswith("event: ")
+    with mine.stream("GET", "events") as answer:
+        lines = list(itertools.islice(answer.iter_lines(), 7))
+        assert answer.headers["X-Accel-Buffering"] == "no"
+    assert lines[:2] == ["event: watches", 'data: {"names":["facility","clusters"]}']
+    assert {lines[3], lines[6]} == {"event: facility", "event: clusters"}
     assert mine.get(status).json()["last_activity"] == before
     mine.post("facility/extend")
     wait_for(lambda: mine.get(status).json()["last_activity"] > before, 5, "activity")
 
 
 def test_nobody_else_comes_in(mine, admin):
-    for path in ("facility", "facility/events", "clusters", "clusters/events"):
+    for path in ("facility", "events", "clusters"):
         answer = httpx.get(f"{mine.base_url}{path}", headers={"Authorization": "token wrong"})
         assert answer.status_code == 403, path
     assert httpx.post(f"{mine.base_url}facility/extend").status_code == 403

@@ -190,8 +190,7 @@ def test_the_gateways_api(town, alice, bob, clusters):
 def test_panels_and_the_dashboards_behind_them(town, alice, bob, clusters):
     panel = f"{town.facility.url}/user/{bob.name}/casita"
     his = f"{panel}/clusters/{clusters[bob.name]}"
-    gets = [f"{panel}/{path}" for path in ("facility", "clusters", "clusters/form")]
-    gets += [f"{panel}/{path}/events" for path in ("facility", "clusters")]
+    gets = [f"{panel}/{path}" for path in ("facility", "events", "clusters", "clusters/form")]
     gets += [f"{his}/{path}" for path in ("logs", "logs/events", "pages", "environment")]
     dashboard = ("status", "individual-plots.json", "json/counts.json", "casita/facts.json")
     gets += [f"{his}/dashboard/{path}" for path in (*dashboard, "statics/js/bokeh.min.js")]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from casita.jupyter.extension import Extension, Route
+from casita.jupyter.watch import Watch
 from casita_clusters.handlers import routes
 from casita_clusters.handlers.dashboard import Dashboard
 from casita_clusters.handlers.starting import Starter
@@ -26,7 +28,6 @@ class ClustersExtension(Extension):
         more = {"watch": self.watch, "starter": self.starter}
         return [
             ("clusters", routes.All, more),
-            ("clusters/events", routes.Events, more),
             ("clusters/form", routes.Form, more),
             (f"clusters/{NAME}", routes.One, more),
             (f"clusters/{NAME}/scale", routes.ScaleTo, more),
@@ -37,6 +38,10 @@ class ClustersExtension(Extension):
             (f"clusters/{NAME}/environment", routes.Compare, more),
             (f"clusters/{NAME}/dashboard/(.*)", Dashboard, {"session": self.session}),
         ]
+
+    def watches(self) -> dict[str, Watch[Any]]:
+        """Return the overview's."""
+        return {"clusters": self.watch}
 
     def _computing(self) -> None:
         """Keep the server: whoever started long work may well have closed the browser."""

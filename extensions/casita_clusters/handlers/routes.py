@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from pydantic import BaseModel
 
 from casita.errors import CasitaError
-from casita.jupyter.handlers import BodyError, Event, EventHandler, JsonHandler, allowed
+from casita.jupyter.handlers import BodyError, EventHandler, JsonHandler, allowed
 from casita_clusters.client import AsyncClusters, installed
 from casita_clusters.handlers.logs import follow_logs
 from casita_clusters.handlers.starting import Starter
@@ -66,20 +64,6 @@ class All(_Handler):
         finally:
             self.watch.hurry()
         self.reply_nothing()
-
-
-class Events(EventHandler, _Handler):
-    """``clusters/events``."""
-
-    @allowed
-    async def get(self) -> None:
-        """Send the overview now and whenever it changes."""
-        await self.stream(self._events())
-
-    async def _events(self) -> AsyncGenerator[Event, None]:
-        async with aclosing(self.watch.follow()) as overviews:
-            async for one in overviews:
-                yield "overview", one
 
 
 class Form(_Handler):

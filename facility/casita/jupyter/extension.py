@@ -9,9 +9,12 @@ from jupyter_server.extension.application import ExtensionApp
 
 from casita.jupyter.handlers import end_streams
 from casita.jupyter.session import Session, shared_session
+from casita.jupyter.watch import Watch
 
 Route = tuple[str, type, dict[str, Any]]
 """Pattern below ``<base_url>casita/``, handler class, what its ``initialize`` takes."""
+WATCHES = "casita_watches"
+"""Name of the tornado setting that holds what ``/casita/events`` tells of, by name."""
 LOADED = "casita_loaded"
 """Name of the tornado setting that holds the backends whose part was loaded."""
 
@@ -26,8 +29,18 @@ class Extension(ExtensionApp):  # type: ignore[misc]
         """Return what it serves."""
         return []
 
+    def watches(self) -> dict[str, Watch[Any]]:
+        """Return what it tells of in ``/casita/events``, by name of the event."""
+        return {}
+
     async def work(self) -> None:
         """Run from the server's start to its end."""
+
+    @property
+    def all_watches(self) -> dict[str, Watch[Any]]:
+        """What all parts of the server tell of."""
+        found: dict[str, Watch[Any]] = self.serverapp.web_app.settings.setdefault(WATCHES, {})
+        return found
 
     @property
     def session(self) -> Session:
@@ -37,6 +50,7 @@ class Extension(ExtensionApp):  # type: ignore[misc]
     def initialize_handlers(self) -> None:
         """Add the routes (called by Jupyter Server)."""
         self.handlers.extend((f"/casita/{path}", one, more) for path, one, more in self.routes())
+        self.all_watches.update(self.watches())
 
     def initialize(self) -> None:
         """Load it, and note that this went well."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +14,9 @@ from casita import __version__
 from casita.client import Connection, async_session, checked
 from casita.errors import CasitaError
 from casita.jupyter import state
+from casita.jupyter.events import Events
 from casita.jupyter.extension import LOADED, Extension, Route
-from casita.jupyter.handlers import Event, EventHandler, JsonHandler, allowed
+from casita.jupyter.handlers import JsonHandler, allowed
 from casita.jupyter.models import FacilityState
 from casita.jupyter.session import Session
 from casita.jupyter.watch import Watch
@@ -131,20 +130,6 @@ class Extend(_FacilityHandler):
         self.reply(await self.watch.extend())
 
 
-class FacilityEvents(EventHandler, _FacilityHandler):
-    """``facility/events``."""
-
-    @allowed
-    async def get(self) -> None:
-        """Send the state now and whenever it changes."""
-        await self.stream(self._events())
-
-    async def _events(self) -> AsyncGenerator[Event, None]:
-        async with aclosing(self.watch.follow()) as states:
-            async for one in states:
-                yield "facility", one
-
-
 class FacilityExtension(Extension):
     """The frame of the Facility panel."""
 
@@ -156,9 +141,13 @@ class FacilityExtension(Extension):
         more = {"watch": self.watch}
         return [
             ("facility", Facility, more),
-            ("facility/events", FacilityEvents, more),
             ("facility/extend", Extend, more),
+            ("events", Events, {"watches": self.all_watches}),
         ]
+
+    def watches(self) -> dict[str, Watch[Any]]:
+        """Return the header's."""
+        return {"facility": self.watch}
 
     async def work(self) -> None:
         """Keep looking while somebody follows."""

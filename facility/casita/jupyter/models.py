@@ -15,6 +15,21 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Watches(_Model):
+    """The first event of ``/casita/events``: what the others may be named."""
+
+    names: list[str]
+
+
+class Trouble(_Model):
+    """An event of ``/casita/events``: a watch that can't look."""
+
+    watch: str
+    code: str
+    message: str
+    hint: str = ""
+
+
 class BackendState(_Model):
     """One backend of the facility, as this user's server knows it."""
 
@@ -27,7 +42,7 @@ class BackendState(_Model):
 
 
 class FacilityState(_Model):
-    """Who is where, and for how long: one event of ``/casita/facility/events``."""
+    """Who is where, and for how long: an event of ``/casita/events``."""
 
     name: str
     """Of the facility."""

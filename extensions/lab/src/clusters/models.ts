@@ -104,7 +104,7 @@ export interface Failure {
   hint: string;
 }
 
-/** All that the panel shows: one event of ``/casita/clusters/events``. */
+/** All that the panel shows: an event of ``/casita/events``. */
 export interface Overview {
   /** Those that start or run, oldest first. */
   clusters: Cluster[];

@@ -1,5 +1,18 @@
 // Made by tools/typescript.py from casita.jupyter.models; change that and run `make models`.
 
+/** The first event of ``/casita/events``: what the others may be named. */
+export interface Watches {
+  names: string[];
+}
+
+/** An event of ``/casita/events``: a watch that can't look. */
+export interface Trouble {
+  watch: string;
+  code: string;
+  message: string;
+  hint: string;
+}
+
 /** One backend of the facility, as this user's server knows it. */
 export interface BackendState {
   name: string;
@@ -10,7 +23,7 @@ export interface BackendState {
   remedy: string;
 }
 
-/** Who is where, and for how long: one event of ``/casita/facility/events``. */
+/** Who is where, and for how long: an event of ``/casita/events``. */
 export interface FacilityState {
   /** Of the facility. */
   name: string;
