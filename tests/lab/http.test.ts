@@ -7,7 +7,11 @@ import { AddressInfo } from 'node:net';
 import { ServerConnection } from '@jupyterlab/services';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { Events } from '../../extensions/lab/src/events';
 import { Api, FacilityError, isMissing } from '../../extensions/lab/src/http';
+
+/** Whether anybody sees the page. */
+const page = Object.assign(new EventTarget(), { hidden: false });
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -31,7 +35,7 @@ beforeEach(async () => {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const baseUrl = `http://127.0.0.1:${port}/user/alice/`;
-  api = new Api(ServerConnection.makeSettings({ baseUrl, fetch }));
+  api = new Api(ServerConnection.makeSettings({ baseUrl, fetch }), page);
 });
 
 afterEach(async () => {
@@ -171,4 +175,58 @@ describe('a stream', () => {
     ];
     expect(await follow(2)).toEqual([null, { message: 1 }]);
   });
+});
+
+test('a page that nobody sees has no stream, and gets one when it is seen again', async () => {
+  const aborter = new AbortController();
+  let closed = 0;
+  answers = [
+    (request, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      response.write(`event: look\ndata: ${seen.length}\n\n`);
+      request.socket.once('close', () => closed++);
+      response.once('close', () => closed++);
+    }
+  ];
+  const told: unknown[] = [];
+  const errors: unknown[] = [];
+  const following = api.follow(
+    'events',
+    { onEvent: (_, data) => told.push(data), onState: error => error && errors.push(error) },
+    aborter.signal
+  );
+  await expect.poll(() => told).toEqual([1]);
+  page.hidden = true;
+  page.dispatchEvent(new Event('visibilitychange'));
+  await expect.poll(() => closed).toBeGreaterThan(0);
+  expect(seen).toHaveLength(1);
+  page.hidden = false;
+  page.dispatchEvent(new Event('visibilitychange'));
+  await expect.poll(() => told).toEqual([1, 2]);
+  expect(errors).toEqual([]);
+  aborter.abort();
+  await following;
+});
+
+test('one stream serves all watches, and says what is wrong with each', async () => {
+  const line = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+  answers = [
+    (_, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      response.write(line('watches', { names: ['facility', 'clusters'] }));
+      response.write(line('facility', { name: 'casita' }));
+      const trouble = { watch: 'clusters', code: 'unavailable', message: 'no', hint: 'wait' };
+      response.write(line('trouble', trouble));
+    }
+  ];
+  const events = new Events(api);
+  const facility = events.watch('facility');
+  const clusters = events.watch('clusters');
+  const cache = events.watch('cache');
+  await expect.poll(() => clusters.problem.value?.hint).toBe('wait');
+  expect(facility.value.value).toEqual({ name: 'casita' });
+  expect(facility.problem.value).toBeNull();
+  expect(isMissing(cache.problem.value)).toBe(true);
+  expect(isMissing(events.watch('later').problem.value)).toBe(true);
+  expect(seen).toHaveLength(1);
 });

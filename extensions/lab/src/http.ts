@@ -29,9 +29,18 @@ export interface IStreamOptions {
   onState?: (error: FacilityError | null) => void;
 }
 
+/** The server says something at least every 20 s; after so much silence nobody is there. */
+const SILENCE = 60_000;
+
+/** What tells whether anybody sees a page. */
+type IPage = EventTarget & { readonly hidden: boolean };
+
 /** Requests below `/casita/` of the user's Jupyter server. */
 export class Api {
-  constructor(private readonly settings = ServerConnection.makeSettings()) {}
+  constructor(
+    private readonly settings = ServerConnection.makeSettings(),
+    private readonly page: IPage = document
+  ) {}
 
   /** The address of something below `/casita/`. */
   url(path: string): string {
@@ -54,34 +63,42 @@ export class Api {
 
   /**
    * Follow server-sent events until `signal` is aborted, connecting anew when the stream breaks.
+   *
+   * A page that nobody sees has no stream: a browser opens six connections to a host, over all of
+   * its tabs, and the other pages need them.  Ends when the server has no such stream.
    */
   async follow(path: string, options: IStreamOptions, signal: AbortSignal): Promise<void> {
     let pause = FIRST_PAUSE;
     while (!signal.aborted) {
+      await seen(this.page, signal);
+      const stream = new AbortController();
+      const release = abortWith(stream, this.page, signal);
       try {
-        await this.stream(path, signal, options, () => (pause = FIRST_PAUSE));
+        await this.stream(path, stream, options, () => (pause = FIRST_PAUSE));
       } catch (error) {
-        if (signal.aborted) {
-          return;
+        const closed = signal.aborted || this.page.hidden;
+        if (!closed) {
+          options.onState?.(asFacilityError(error));
         }
-        options.onState?.(asFacilityError(error));
-        if (isMissing(error)) {
-          return; // a server does not grow new parts while it runs
+        if (error instanceof FacilityError && error.status === 404) {
+          return; // what is not there now does not come while the page is open
         }
+      } finally {
+        release();
       }
-      await sleep(pause, signal);
+      await sleep(this.page.hidden ? 0 : pause, signal);
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
   }
 
   private async stream(
     path: string,
-    signal: AbortSignal,
+    aborter: AbortController,
     options: IStreamOptions,
     opened: () => void
   ): Promise<void> {
     const answer = await this.send(path, {
-      signal,
+      signal: aborter.signal,
       headers: { Accept: 'text/event-stream' },
       cache: 'no-store'
     });
@@ -92,7 +109,8 @@ export class Api {
     });
     const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
-      const { done, value } = await reader.read();
+      const timer = setTimeout(() => aborter.abort(), SILENCE);
+      const { done, value } = await reader.read().finally(() => clearTimeout(timer));
       if (done) {
         return;
       }
@@ -162,10 +180,45 @@ export function asFacilityError(error: unknown): FacilityError {
 
 function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => {
+    const end = () => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', end);
       resolve();
-    });
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener('abort', end);
   });
+}
+
+/** Wait until the page is seen, or `signal` is aborted. */
+function seen(page: IPage, signal: AbortSignal): Promise<void> {
+  if (!page.hidden || signal.aborted) {
+    return Promise.resolve();
+  }
+  return new Promise(resolve => {
+    const look = () => {
+      if (!page.hidden || signal.aborted) {
+        page.removeEventListener('visibilitychange', look);
+        signal.removeEventListener('abort', look);
+        resolve();
+      }
+    };
+    page.addEventListener('visibilitychange', look);
+    signal.addEventListener('abort', look);
+  });
+}
+
+/** Abort when `signal` is, or nobody sees the page any more; the result takes that back. */
+function abortWith(aborter: AbortController, page: IPage, signal: AbortSignal): () => void {
+  const look = () => {
+    if (signal.aborted || page.hidden) {
+      aborter.abort();
+    }
+  };
+  page.addEventListener('visibilitychange', look);
+  signal.addEventListener('abort', look);
+  return () => {
+    page.removeEventListener('visibilitychange', look);
+    signal.removeEventListener('abort', look);
+  };
 }

@@ -6,4 +6,9 @@ import { dashboards } from './dashboards';
 import { facility } from './facility';
 import { logs } from './logs';
 
+// For plug-ins of other packages: `import { IFacilityPanel } from '@casita/lab'`.
+export { ICode, IDashboards, ILogs } from './clusters/actions';
+export { IClusterStore } from './clusters/store';
+export { IFacilityPanel, IFacilitySection } from './facility/token';
+
 export default [facility, store, clusters, dashboards, logs, code];

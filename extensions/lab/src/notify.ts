@@ -1,4 +1,4 @@
-/** What went wrong, in Lab's own notifications. */
+/** What happened, in Lab's own notifications. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 
@@ -8,16 +8,25 @@ import { sentence } from './view';
 /** Lab cuts what is longer. */
 const LONGEST = 140;
 
-/** Tell of an error with the service's hint; stays until it is closed. */
+/** Tell something; where it is long, a button shows all of it. */
+export function notify(
+  kind: 'warning' | 'error',
+  what: string,
+  more: string,
+  actions: Notification.IAction[] = []
+): string {
+  const trans = Dialog.translator.load('casita');
+  const text = paragraph(what, more);
+  const buttons = [Dialog.okButton({ label: trans.__('Close') })];
+  const callback = () => void showDialog({ title: what, body: more, buttons });
+  const details = text.length > LONGEST ? [{ label: trans.__('Details'), callback }] : [];
+  return Notification[kind](text, { autoClose: false, actions: [...actions, ...details] });
+}
+
+/** Tell of an error with the service's hint. */
 export function notifyError(what: string, error: unknown): void {
   const { message, hint } = asFacilityError(error);
-  const trans = Dialog.translator.load('casita');
-  const body = paragraph(message, hint);
-  const text = paragraph(what, body);
-  const buttons = [Dialog.okButton({ label: trans.__('Close') })];
-  const callback = () => void showDialog({ title: what, body, buttons });
-  const actions = text.length > LONGEST ? [{ label: trans.__('Details'), callback }] : [];
-  Notification.error(text, { autoClose: false, actions });
+  notify('error', what, paragraph(message, hint));
 }
 
 /** Several sentences as one paragraph. */

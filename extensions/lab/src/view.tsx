@@ -19,6 +19,11 @@ export class View extends ReactWidget {
   ) {
     super();
     this.addClass('casita-View');
+    this.node.tabIndex = -1;
+  }
+
+  protected onActivateRequest(): void {
+    this.node.focus();
   }
 
   protected render(): React.ReactElement {

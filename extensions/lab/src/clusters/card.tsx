@@ -16,6 +16,7 @@ import { dashboardIcon, layoutIcon, logsIcon, workersIcon } from '../icons';
 import { useNow, useTrans } from '../view';
 import { ICode, IDashboards, ILogs } from './actions';
 import { RenameForm, WorkersForm } from './change';
+import { useFocusLeft } from './focus';
 import {
   ageText,
   fullTitle,
@@ -68,19 +69,6 @@ export function Card(props: ICard): React.ReactElement {
       )}
     </li>
   );
-}
-
-/** When a card goes that has the focus, give it to the section, not to the page's start. */
-function useFocusLeft(item: React.RefObject<HTMLElement>): void {
-  React.useLayoutEffect(() => {
-    const node = item.current!;
-    const section = node.closest<HTMLElement>('.casita-Clusters');
-    return () => {
-      if (node.contains(document.activeElement)) {
-        section?.focus();
-      }
-    };
-  }, [item]);
 }
 
 function State({ cluster }: { cluster: Cluster }): React.ReactElement {
@@ -251,6 +239,12 @@ interface ICodeButton {
 function CodeButton({ cluster, code, disabled }: ICodeButton): React.ReactElement {
   const trans = useTrans();
   const press = (down: React.PointerEvent) => {
+    if (down.button !== 0) {
+      return;
+    }
+    const pressed = new AbortController();
+    const { signal } = pressed;
+    const release = () => pressed.abort();
     const move = (event: PointerEvent) => {
       const far = Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY);
       if (far > DRAG_THRESHOLD) {
@@ -258,12 +252,9 @@ function CodeButton({ cluster, code, disabled }: ICodeButton): React.ReactElemen
         code.drag(cluster, event.clientX, event.clientY);
       }
     };
-    const release = () => {
-      document.removeEventListener('pointermove', move);
-      document.removeEventListener('pointerup', release);
-    };
-    document.addEventListener('pointermove', move);
-    document.addEventListener('pointerup', release);
+    document.addEventListener('pointermove', move, { signal });
+    document.addEventListener('pointerup', release, { signal });
+    document.addEventListener('pointercancel', release, { signal });
   };
   return (
     <IconButton

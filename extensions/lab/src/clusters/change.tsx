@@ -94,7 +94,11 @@ function SmallForm({ good, send, onClose, children }: ISmallForm): React.ReactEl
         <button type="button" className="jp-mod-styled jp-mod-reject" onClick={onClose}>
           {trans.__('Cancel')}
         </button>
-        <button type="submit" className="jp-mod-styled jp-mod-accept" disabled={!good || sending}>
+        <button
+          type="submit"
+          className="jp-mod-styled jp-mod-accept"
+          aria-disabled={!good || sending}
+        >
           {trans.__('Apply')}
         </button>
       </div>

@@ -53,16 +53,20 @@ export class FormDialog extends Dialog<null> {
       return;
     }
     const button = this.node.querySelector<HTMLButtonElement>('.jp-Dialog-footer .jp-mod-accept')!;
-    if (button.disabled) {
-      return; // sent, and not answered yet
+    if (this.sending) {
+      return;
     }
-    button.disabled = true;
+    // Not `disabled`, which would take the focus from it.
+    this.sending = true;
+    button.setAttribute('aria-disabled', 'true');
     const done = await this.submit();
-    button.disabled = false;
+    button.removeAttribute('aria-disabled');
+    this.sending = false;
     if (done) {
       super.resolve(ACCEPT);
     }
   }
 
+  private sending = false;
   private readonly submit: () => Promise<boolean>;
 }

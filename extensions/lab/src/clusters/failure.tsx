@@ -5,6 +5,7 @@ import * as React from 'react';
 
 import { sentence, useTrans } from '../view';
 import { ILogs } from './actions';
+import { useFocusLeft } from './focus';
 import { fullTitle, title } from './format';
 import { Failure } from './models';
 
@@ -18,8 +19,10 @@ interface IFailureCard {
 export function FailureCard(props: IFailureCard): React.ReactElement {
   const { failure, logs, onDismiss, onRetry } = props;
   const trans = useTrans();
+  const item = React.useRef<HTMLLIElement>(null);
+  useFocusLeft(item);
   return (
-    <li className="casita-Card casita-mod-failed" data-failure={failure.name}>
+    <li ref={item} className="casita-Card casita-mod-failed" data-failure={failure.name}>
       <div className="casita-Card-title">
         <h3 title={fullTitle(failure)}>{title(failure)}</h3>
         <span className="casita-State">

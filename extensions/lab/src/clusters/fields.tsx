@@ -86,7 +86,6 @@ function OptionInput(props: IOptionField & { ties: IInputTies }): React.ReactEle
       min={option.min ?? undefined}
       max={option.max ?? undefined}
       maxLength={option.field === 'label' ? 60 : undefined}
-      placeholder={option.field === 'label' ? '' : undefined}
       value={value}
       onChange={event => onChange(event.target.value)}
     />

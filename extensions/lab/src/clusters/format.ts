@@ -34,6 +34,11 @@ export function stateText(cluster: Cluster, trans: TranslationBundle): string {
   return trans.__('stopping');
 }
 
+/** Whether it may be computing: its scheduler says so, or says nothing, as busy ones do. */
+export function mayCompute(cluster: Cluster): boolean {
+  return isBusy(cluster) || (cluster.status === 'running' && cluster.tasks === null);
+}
+
 /** Whether tasks run or wait. */
 export function isBusy(cluster: Cluster): boolean {
   return cluster.tasks !== null && cluster.tasks.processing + cluster.tasks.waiting > 0;

@@ -1,7 +1,7 @@
 /** `@casita/lab:clusters`: the user's Dask clusters, wherever they were made. */
 
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
@@ -10,12 +10,13 @@ import * as React from 'react';
 
 import { SHOW } from '../facility';
 import { IFacilityPanel } from '../facility/token';
-import { paragraph } from '../notify';
+import { notify, paragraph } from '../notify';
+import { withSetting } from '../settings';
 import { View } from '../view';
 import { ICode, IDashboards, ILogs } from './actions';
 import { newFailures, quotaText, title } from './format';
 import { Memory } from './memory';
-import { Failure } from './models';
+import { Failure, Overview } from './models';
 import { NewCluster } from './newcluster';
 import { Operations } from './operations';
 import { Section, Tools } from './section';
@@ -28,10 +29,9 @@ const STOP_ALL = 'casita:stop-all-clusters';
 export const store: JupyterFrontEndPlugin<IClusterStore> = {
   id: '@casita/lab:cluster-store',
   description: "The user's Dask clusters, live, for all that show them.",
-  autoStart: true,
   requires: [IFacilityPanel],
   provides: IClusterStore,
-  activate: (_, panel: IFacilityPanel) => new ClusterStore(panel.api)
+  activate: (_, panel: IFacilityPanel) => new ClusterStore(panel.watch<Overview>('clusters'))
 };
 
 export const clusters: JupyterFrontEndPlugin<void> = {
@@ -71,12 +71,8 @@ export const clusters: JupyterFrontEndPlugin<void> = {
     });
     addCommands(app, trans, palette, live, operations, form);
     watch(app, panel, live, widget, trans);
-    void settings?.load(ID).then(loaded => {
-      const apply = () => {
-        operations.alwaysConfirm = loaded.get('confirmStop').composite === 'always';
-      };
-      loaded.changed.connect(apply);
-      apply();
+    withSetting(settings, ID, 'confirmStop', when => {
+      operations.alwaysConfirm = when === 'always';
     });
   }
 };
@@ -130,14 +126,9 @@ function watch(
 }
 
 function tell(app: JupyterFrontEnd, failure: Failure, trans: TranslationBundle): void {
-  const said = paragraph(
-    trans.__('Cluster %1 has failed', title(failure)),
-    failure.reason,
-    failure.hint
-  );
+  const what = trans.__('Cluster %1 has failed', title(failure));
   const callback = () => void app.commands.execute(SHOW);
-  Notification.error(said, {
-    autoClose: false,
-    actions: [{ label: trans.__('Show'), callback, displayType: 'default' }]
-  });
+  notify('error', what, paragraph(failure.reason, failure.hint), [
+    { label: trans.__('Show'), callback, displayType: 'default' }
+  ]);
 }

@@ -6,7 +6,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Api } from '../http';
 import { notifyError } from '../notify';
 import { sentence } from '../view';
-import { isBusy, title } from './format';
+import { isBusy, mayCompute, title } from './format';
 import { Adaptive, Cluster, ClusterForm, NewCluster } from './models';
 
 export class Operations {
@@ -43,26 +43,29 @@ export class Operations {
   }
 
   async stop(cluster: Cluster): Promise<void> {
-    if (!isBusy(cluster) && !this.alwaysConfirm) {
+    if (!mayCompute(cluster) && !this.alwaysConfirm) {
       return this.stopNow(cluster);
     }
     const tasks = cluster.tasks ? cluster.tasks.processing + cluster.tasks.waiting : 0;
+    const lost = mayCompute(cluster)
+      ? this.trans.__('Its scheduler does not say whether tasks run. All results there are lost.')
+      : this.trans.__('Results kept there are lost.');
     const body = isBusy(cluster)
       ? this.trans._n(
           '%1 task has not been computed yet; it and all results kept there are lost.',
           '%1 tasks have not been computed yet; they and all results kept there are lost.',
           tasks
         )
-      : this.trans.__('Results kept there are lost.');
+      : lost;
     if (await this.confirmed(this.trans.__('Stop %1?', title(cluster)), body)) {
       await this.stopNow(cluster);
     }
   }
 
   async stopAll(clusters: readonly Cluster[]): Promise<void> {
-    const busy = clusters.filter(isBusy).map(title);
+    const busy = clusters.filter(mayCompute).map(title);
     const body = busy.length
-      ? this.trans.__('Tasks run or wait on: %1. They are lost.', busy.join(', '))
+      ? this.trans.__('Tasks run or may run on: %1. They are lost.', busy.join(', '))
       : this.trans.__('None of them is computing. Results kept there are lost.');
     const question = this.trans._n('Stop %1 cluster?', 'Stop all %1 clusters?', clusters.length);
     if (await this.confirmed(question, body)) {

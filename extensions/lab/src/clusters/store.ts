@@ -2,7 +2,8 @@
 
 import { Token } from '@lumino/coreutils';
 
-import { Api, FacilityError } from '../http';
+import { IWatched } from '../events';
+import { FacilityError } from '../http';
 import { Observable } from '../observable';
 import { Cluster, Overview } from './models';
 
@@ -21,35 +22,24 @@ export const IClusterStore = new Token<IClusterStore>(
 );
 
 export class ClusterStore implements IClusterStore {
-  constructor(api: Api) {
-    void api.follow(
-      'clusters/events',
-      {
-        onEvent: (_, data) => this.take(data as Overview),
-        onState: error => this.lose(error)
-      },
-      new AbortController().signal
-    );
+  constructor(watched: IWatched<Overview>) {
+    this.overview = watched.value;
+    const tell = () => {
+      const said = this.overview.value?.problem;
+      // What the stream says goes before what the gateway said last.
+      this.problem.value =
+        watched.problem.value ??
+        (said ? new FacilityError(said.message, said.hint, 502, 'gateway') : null);
+    };
+    watched.problem.changed.connect(tell);
+    this.overview.changed.connect(tell);
+    tell();
   }
 
-  readonly overview = new Observable<Overview | null>(null);
+  readonly overview: Observable<Overview | null>;
   readonly problem = new Observable<FacilityError | null>(null);
 
   find(name: string): Cluster | undefined {
     return this.overview.value?.clusters.find(one => one.name === name);
-  }
-
-  private take(overview: Overview): void {
-    const { problem } = overview;
-    this.problem.value =
-      problem && new FacilityError(problem.message, problem.hint, 502, 'gateway');
-    this.overview.value = overview;
-  }
-
-  private lose(error: FacilityError | null): void {
-    // An open stream tells of the gateway's troubles itself.
-    if (error) {
-      this.problem.value = error;
-    }
   }
 }

@@ -22,7 +22,8 @@ export function differencesText(environment: Environment, trans: TranslationBund
   if (more > 0) {
     listed.push(trans.__('%1 more', more));
   }
-  return trans.__('The cluster has other packages than this server: %1.', listed.join(', '));
+  const remedy = trans.__('Make the cluster with the environment that your notebook uses.');
+  return `${listed.join(', ')}. ${remedy}`;
 }
 
 function rank(one: Difference): number {

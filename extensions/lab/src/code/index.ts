@@ -1,15 +1,15 @@
 /** `@casita/lab:code`: puts code that connects to a cluster into notebooks. */
 
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 
 import { ICode } from '../clusters/actions';
+import { title } from '../clusters/format';
 import { Cluster, Environment } from '../clusters/models';
 import { IFacilityPanel } from '../facility/token';
 import { Api } from '../http';
-import { notifyError, paragraph } from '../notify';
+import { notify, notifyError } from '../notify';
 import { differencesText } from './environment';
 import { dragCode, insertCode } from './insert';
 import { connectCode } from './text';
@@ -59,7 +59,6 @@ async function warnOfPackages(api: Api, cluster: Cluster, trans: TranslationBund
     return; // `connect` compares once more, in the kernel itself
   }
   if (text) {
-    const remedy = trans.__('Make the cluster with the environment that your notebook uses');
-    Notification.warning(paragraph(text, remedy), { autoClose: 15_000 });
+    notify('warning', trans.__('%1 has other packages than this server', title(cluster)), text);
   }
 }

@@ -1,7 +1,7 @@
 /** Puts code into notebooks: at a click, or by drag and drop. */
 
 import { JupyterFrontEnd } from '@jupyterlab/application';
-import { INotebookTracker, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
+import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { MimeData } from '@lumino/coreutils';
 import { Drag } from '@lumino/dragdrop';
 
@@ -23,10 +23,14 @@ export async function insertCode(
   await panel.revealed;
   const notebook = panel.content;
   const active = notebook.activeCell?.model;
-  if (active?.type !== 'code' || active.sharedModel.getSource().trim()) {
-    NotebookActions.insertBelow(notebook);
+  if (active?.type === 'code' && !active.sharedModel.getSource().trim()) {
+    active.sharedModel.setSource(code);
+  } else {
+    const index = notebook.activeCellIndex + 1;
+    const cell = { cell_type: 'code', source: code, metadata: { trusted: true } };
+    notebook.model?.sharedModel.insertCell(index, cell);
+    notebook.activeCellIndex = index;
   }
-  notebook.activeCell?.model.sharedModel.setSource(code);
   app.shell.activateById(panel.id);
   notebook.mode = 'command';
   notebook.activate();

@@ -11,6 +11,7 @@ import { useTrans, View } from '../view';
 interface IChooser {
   pages: readonly Page[];
   onOpen: (page: Page) => void;
+  onLayout: () => void;
 }
 
 /** Let the user open pages, one or several, until the dialog is closed. */
@@ -21,30 +22,33 @@ export async function choosePage(
   open: (page: Page) => void,
   openLayout: () => void
 ): Promise<void> {
-  const body = new View(trans, <Chooser pages={pages} onOpen={page => pick(page)} />);
+  let opened: () => void = () => undefined;
+  const pick = (what: () => void) => {
+    opened = what;
+    dialog.resolve(0);
+  };
+  const chooser = (
+    <Chooser
+      pages={pages}
+      onOpen={page => pick(() => open(page))}
+      onLayout={() => pick(openLayout)}
+    />
+  );
   const dialog = new Dialog({
     title: trans.__('Dashboards of %1', title(cluster)),
-    body,
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Close') }),
-      Dialog.okButton({ label: trans.__('Open side by side') })
-    ],
+    body: new View(trans, chooser),
+    buttons: [Dialog.cancelButton({ label: trans.__('Close') })],
     focusNodeSelector: 'input'
   });
-  const pick = (page: Page) => {
-    open(page);
-    dialog.reject();
-  };
-  const result = await dialog.launch();
-  if (result.button.accept) {
-    openLayout();
-  }
+  await dialog.launch();
+  opened();
 }
 
-function Chooser({ pages, onOpen }: IChooser): React.ReactElement {
+function Chooser({ pages, onOpen, onLayout }: IChooser): React.ReactElement {
   const trans = useTrans();
   const [words, setWords] = React.useState('');
   const shown = pages.filter(one => one.title.toLowerCase().includes(words.toLowerCase()));
+  const search = useEnter(() => shown[0] && onOpen(shown[0]));
   return (
     <div className="casita-Chooser">
       <input
@@ -54,6 +58,7 @@ function Chooser({ pages, onOpen }: IChooser): React.ReactElement {
         placeholder={trans.__('Search')}
         value={words}
         onChange={event => setWords(event.target.value)}
+        ref={search}
       />
       <ul aria-label={trans.__('Pages')}>
         {shown.map(one => (
@@ -64,7 +69,28 @@ function Chooser({ pages, onOpen }: IChooser): React.ReactElement {
           </li>
         ))}
       </ul>
+      <button type="button" className="jp-mod-styled" onClick={onLayout}>
+        {trans.__('Open the most useful ones side by side')}
+      </button>
       {!shown.length && <p className="casita-quiet">{trans.__('No page is called so.')}</p>}
     </div>
   );
+}
+
+/** Do something at the Enter key of an input, which would close the dialog otherwise. */
+function useEnter(act: () => void): React.RefObject<HTMLInputElement> {
+  const input = React.useRef<HTMLInputElement>(null);
+  React.useEffect(() => {
+    // Lab's dialog listens while the event is still on its way down to the input.
+    const listen = (event: KeyboardEvent) => {
+      if (event.key === 'Enter' && event.target === input.current) {
+        event.stopImmediatePropagation();
+        event.preventDefault();
+        act();
+      }
+    };
+    window.addEventListener('keydown', listen, { capture: true });
+    return () => window.removeEventListener('keydown', listen, { capture: true });
+  });
+  return input;
 }

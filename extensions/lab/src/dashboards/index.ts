@@ -11,12 +11,12 @@ import { title } from '../clusters/format';
 import { Cluster, Page } from '../clusters/models';
 import { IClusterStore } from '../clusters/store';
 import { IFacilityPanel } from '../facility/token';
-import { asFacilityError, FacilityError } from '../http';
+import { FacilityError } from '../http';
 import { notifyError } from '../notify';
 import { choosePage } from './chooser';
 import { chosen, plan } from './layout';
 import { pagesOf } from './pages';
-import { DashboardTab, ITabArgs, tabArgs } from './tab';
+import { DashboardTab, ITabArgs, tabArgs, tabId } from './tab';
 
 const ID = '@casita/lab:dashboards';
 const OPEN = 'casita:open-dashboard';
@@ -72,12 +72,9 @@ class Opener implements IDashboards {
 
   /** Open a page, or bring its tab to the front. */
   open(args: ITabArgs, place: { ref?: string | null; mode?: string } = {}): DashboardTab {
-    const made = new DashboardTab(args, this.panel.api, this.store, this.trans);
-    const present = this.tabs.find(one => one.id === made.id);
-    const tab = present ?? made;
-    if (present) {
-      made.dispose();
-    } else {
+    let tab = this.tabs.find(one => one.id === tabId(args));
+    if (!tab) {
+      tab = new DashboardTab(args, this.panel.api, this.store, this.trans);
       void this.tabs.add(tab);
       this.app.shell.add(tab, 'main', place as object);
     }
@@ -88,7 +85,8 @@ class Opener implements IDashboards {
   choose(cluster: Cluster): void {
     void this.with(cluster, pages => {
       const open = (page: Page) => void this.open(tabArgs(cluster.name, title(cluster), page));
-      void choosePage(cluster, pages, this.trans, open, () => this.openLayout(cluster));
+      const layout = () => setTimeout(() => this.openLayout(cluster));
+      return choosePage(cluster, pages, this.trans, open, layout);
     });
   }
 
@@ -104,17 +102,25 @@ class Opener implements IDashboards {
     });
   }
 
+  /** Do something with the pages of a cluster, one request at a time. */
   private async with(cluster: Cluster, what: (pages: Page[]) => unknown): Promise<void> {
-    const failure = this.trans.__('The dashboards of %1 can not be shown', title(cluster));
+    if (this.busy) {
+      return;
+    }
+    this.busy = true;
     try {
       const pages = await pagesOf(this.panel.api, cluster.name, () => false);
-      if (pages) {
-        await what(pages);
-      } else {
-        notifyError(failure, new FacilityError(this.trans.__('the cluster has gone')));
+      if (!pages) {
+        throw new FacilityError(this.trans.__('The cluster has gone'));
       }
+      await what(pages);
     } catch (error) {
-      notifyError(failure, asFacilityError(error));
+      const failure = this.trans.__("The dashboards of %1 can't be shown", title(cluster));
+      notifyError(failure, error);
+    } finally {
+      this.busy = false;
     }
   }
+
+  private busy = false;
 }

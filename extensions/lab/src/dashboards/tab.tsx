@@ -7,7 +7,7 @@ import * as React from 'react';
 
 import { Page } from '../clusters/models';
 import { IClusterStore } from '../clusters/store';
-import { Api } from '../http';
+import { Api, asFacilityError } from '../http';
 import { dashboardIcon } from '../icons';
 import { Message, View } from '../view';
 import { pagesOf } from './pages';
@@ -30,7 +30,8 @@ export class DashboardTab extends Widget {
     super();
     this.layout = new PanelLayout();
     this.addClass('casita-DashboardTab');
-    this.id = `casita-dashboard-${args.cluster}-${args.path.replace(/\W/g, '-')}`;
+    this.node.tabIndex = -1;
+    this.id = tabId(args);
     this.title.icon = dashboardIcon;
     this.title.label = args.title;
     this.title.caption = `${args.title} · ${args.label}`;
@@ -43,44 +44,67 @@ export class DashboardTab extends Widget {
   }
 
   dispose(): void {
-    this.store.overview.changed.disconnect(this.look, this);
-    super.dispose();
+    if (!this.isDisposed) {
+      this.store.overview.changed.disconnect(this.look, this);
+      this.frame.dispose();
+      super.dispose();
+    }
+  }
+
+  protected onActivateRequest(): void {
+    this.node.focus();
   }
 
   /** Show the page as soon as the cluster has it: that takes a moment after its start. */
   private async open(): Promise<void> {
     const { cluster, path } = this.args;
+    this.state = 'waiting';
     this.say(this.trans.__('Waiting for the dashboard…'));
-    const found = await pagesOf(this.api, cluster, () => this.isDisposed);
-    if (this.isDisposed) {
-      return;
+    try {
+      const pages = await pagesOf(this.api, cluster, () => this.isDisposed);
+      if (this.isDisposed) {
+        return;
+      }
+      if (pages) {
+        this.frame.url = this.api.url(`clusters/${cluster}/dashboard/${path}`);
+        this.put(this.frame);
+        this.state = 'shown';
+      } else {
+        this.leave();
+      }
+    } catch (error) {
+      const { message, hint } = asFacilityError(error);
+      this.state = 'broken';
+      this.say(message, hint);
     }
-    if (!found) {
-      this.say(this.trans.__('The cluster %1 has gone', this.args.label));
-      return;
-    }
-    this.frame.url = this.api.url(`clusters/${cluster}/dashboard/${path}`);
-    this.show_(this.frame);
-    this.look();
   }
 
-  /** Say so when the cluster has gone, in place of a page that stands still. */
+  /** Say so when the cluster has gone, in place of a page that stands still; try what broke. */
   private look(): void {
     const known = this.store.overview.value;
-    if (!known || known.problem || this.store.find(this.args.cluster) || this.isGone) {
+    if (!known || known.problem) {
       return;
     }
-    if (this.frame.isAttached) {
-      this.isGone = true;
-      this.say(this.trans.__('The cluster %1 has gone', this.args.label));
+    const there = this.store.find(this.args.cluster) !== undefined;
+    if (this.state === 'shown' && !there) {
+      this.leave();
+    } else if (this.state === 'broken' && there) {
+      void this.open();
     }
   }
 
-  private say(text: string): void {
-    this.show_(new View(this.trans, <Message message={text} />));
+  private leave(): void {
+    this.state = 'gone';
+    this.say(this.trans.__('The cluster %1 has gone', this.args.label));
   }
 
-  private show_(content: Widget): void {
+  private say(text: string, hint = ''): void {
+    if (!this.isDisposed) {
+      this.put(new View(this.trans, <Message message={text} hint={hint} />));
+    }
+  }
+
+  private put(content: Widget): void {
     const layout = this.layout as PanelLayout;
     for (const one of [...layout.widgets]) {
       layout.removeWidget(one);
@@ -91,7 +115,7 @@ export class DashboardTab extends Widget {
     layout.addWidget(content);
   }
 
-  private isGone = false;
+  private state: 'waiting' | 'shown' | 'broken' | 'gone' = 'waiting';
   // The server confines the page further, by its Content-Security-Policy.
   private readonly frame = new IFrame({
     sandbox: ['allow-scripts', 'allow-same-origin', 'allow-downloads'],
@@ -102,4 +126,9 @@ export class DashboardTab extends Widget {
 /** Arguments of the tab that shows a page of a cluster. */
 export function tabArgs(cluster: string, label: string, page: Page): ITabArgs {
   return { cluster, label, path: page.path, title: page.title };
+}
+
+/** One tab for each page of each cluster. */
+export function tabId(args: ITabArgs): string {
+  return `casita-dashboard-${args.cluster}-${args.path.replace(/\W/g, '-')}`;
 }

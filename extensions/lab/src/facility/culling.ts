@@ -4,10 +4,10 @@ import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { Api } from '../http';
-import { notifyError } from '../notify';
+import { notify, notifyError } from '../notify';
 import { Observable } from '../observable';
 import { FacilityState } from './models';
-import { secondsUntil, span } from './time';
+import { secondsUntil } from './time';
 
 /** The longest that a browser's timer waits, in milliseconds. */
 const LONGEST_WAIT = 2 ** 31 - 1;
@@ -62,23 +62,24 @@ export class CullWarning {
   }
 
   private warn(state: FacilityState): string {
-    const left = span(secondsUntil(state.server_idle_ends!, new Date()), this.trans);
-    const text = this.trans.__(
-      'Your server has not been used for a while and is stopped in %1. Files are kept, what kernels hold in memory is not.',
-      left
-    );
+    const end = new Date(state.server_idle_ends!);
+    const time = end.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
     const callback = () => void this.extend();
-    return Notification.warning(text, {
-      autoClose: false,
-      actions: [{ label: this.trans.__('Extend'), callback, displayType: 'accent' }]
-    });
+    return notify(
+      'warning',
+      this.trans.__('Your server is not used and will be stopped at %1', time),
+      this.trans.__('Files are kept, what kernels hold in memory is not'),
+      [{ label: this.trans.__('Keep it'), callback, displayType: 'accent' }]
+    );
   }
 
   private async extend(): Promise<void> {
     try {
       this.facility.value = await this.api.request<FacilityState>('facility/extend', 'POST');
     } catch (error) {
-      notifyError(this.trans.__("The server's time could not be extended"), error);
+      notifyError(this.trans.__('The server could not be kept'), error);
+      this.shown = ''; // the button has closed it
+      this.look();
     }
   }
 

@@ -55,7 +55,7 @@ function Clock({ state }: { state: FacilityState }): React.ReactElement | null {
     parts.push(trans.__('Server stops in %1 without use', left));
   }
   if (state.token_expires) {
-    parts.push(trans.__('token ends in %1', span(secondsUntil(state.token_expires, now), trans)));
+    parts.push(trans.__('Token ends in %1', span(secondsUntil(state.token_expires, now), trans)));
   }
   return parts.length ? <p className="casita-quiet">{parts.join(' · ')}</p> : null;
 }

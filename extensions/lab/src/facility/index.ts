@@ -7,8 +7,8 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { Api } from '../http';
 import { facilityIcon } from '../icons';
+import { withSetting } from '../settings';
 import { CullWarning } from './culling';
-import { FacilityState } from './models';
 import { FacilityPanel } from './panel';
 import { IFacilityPanel } from './token';
 
@@ -45,24 +45,7 @@ export const facility: JupyterFrontEndPlugin<IFacilityPanel> = {
     palette?.addItem({ command: SHOW, category: trans.__('Facility') });
 
     const warning = new CullWarning(panel.facility, panel.api, trans);
-    void settings?.load(ID).then(loaded => {
-      const apply = () => (warning.minutes = loaded.get('warnBeforeStop').composite as number);
-      loaded.changed.connect(apply);
-      apply();
-    });
-    void follow(panel);
+    withSetting(settings, ID, 'warnBeforeStop', minutes => (warning.minutes = Number(minutes)));
     return panel;
   }
 };
-
-/** Keep the panel's state current for as long as the page is open. */
-function follow(panel: FacilityPanel): Promise<void> {
-  return panel.api.follow(
-    'facility/events',
-    {
-      onEvent: (_, data) => (panel.facility.value = data as FacilityState),
-      onState: error => (panel.problem.value = error)
-    },
-    new AbortController().signal
-  );
-}

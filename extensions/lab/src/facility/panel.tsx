@@ -7,7 +7,8 @@ import { ISignal, Signal } from '@lumino/signaling';
 import { AccordionPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
-import { Api, FacilityError } from '../http';
+import { Events, IWatched } from '../events';
+import { Api } from '../http';
 import { Observable } from '../observable';
 import { Message, View } from '../view';
 import { Header } from './header';
@@ -28,9 +29,13 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
   ) {
     super();
     this.addClass('casita-FacilityPanel');
+    this.node.tabIndex = -1;
+    this.events = new Events(api);
+    const { value, problem } = this.watch<FacilityState>('facility');
+    this.facility = value;
     const header = new View(
       trans,
-      <Header facility={this.facility} problem={this.problem} summaries={this.summaries} />
+      <Header facility={value} problem={problem} summaries={this.summaries} />
     );
     this.header.addWidget(header);
     this.content.node.setAttribute('aria-label', trans.__('Services of the facility'));
@@ -45,8 +50,11 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
     });
   }
 
-  readonly facility = new Observable<FacilityState | null>(null);
-  readonly problem = new Observable<FacilityError | null>(null);
+  readonly facility: Observable<FacilityState | null>;
+
+  watch<T>(name: string): IWatched<T> {
+    return this.events.watch<T>(name);
+  }
 
   get state(): FacilityState | null {
     return this.facility.value;
@@ -122,6 +130,11 @@ export class FacilityPanel extends SidePanel implements IFacilityPanel {
   }
 
   private explained: string | undefined;
+  protected onActivateRequest(): void {
+    this.node.focus();
+  }
+
+  private readonly events: Events;
   private readonly sections: IShown[] = [];
   private readonly placeholders = new Map<string, IDisposable>();
   private readonly summaries = new Observable<ReadonlyMap<string, string>>(new Map());

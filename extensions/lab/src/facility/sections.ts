@@ -7,7 +7,7 @@ export interface IOrdered {
   rank?: number;
 }
 
-export const DEFAULT_RANK = 100;
+const DEFAULT_RANK = 100;
 
 /** Where a new section goes among those there are: by rank, then by arrival. */
 export function position(present: readonly IOrdered[], added: IOrdered): number {

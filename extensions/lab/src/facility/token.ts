@@ -5,6 +5,7 @@ import { IDisposable } from '@lumino/disposable';
 import { ISignal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 
+import { IWatched } from '../events';
 import { Api } from '../http';
 import { FacilityState } from './models';
 
@@ -25,6 +26,8 @@ export interface IFacilityPanel {
   addSection(section: IFacilitySection): IDisposable;
   /** Show a few words in the header, e.g. "3 of 8 cores"; null takes them away. */
   setSummary(id: string, text: string | null): void;
+  /** What the server tells of under a name, live; all share one stream. */
+  watch<T>(name: string): IWatched<T>;
   /** Requests to the user's Jupyter server. */
   readonly api: Api;
   /** What is known of the facility; null until the server has answered. */

@@ -40,7 +40,20 @@ export class LogsTab extends View {
     this.title.icon = logsIcon;
     this.title.label = trans.__('Logs · %1', args.label);
     this.title.closable = true;
-    void this.follow(api, state, trans);
+    this.start = () => {
+      this.aborter = new AbortController();
+      void this.follow(api, state, trans, this.aborter.signal);
+    };
+  }
+
+  /** Followed while it is seen only: a browser has few connections. */
+  protected onAfterShow(): void {
+    this.aborter.abort();
+    this.start();
+  }
+
+  protected onBeforeHide(): void {
+    this.aborter.abort();
   }
 
   dispose(): void {
@@ -48,7 +61,12 @@ export class LogsTab extends View {
     super.dispose();
   }
 
-  private follow(api: Api, state: ILogsState, trans: TranslationBundle): Promise<void> {
+  private follow(
+    api: Api,
+    state: ILogsState,
+    trans: TranslationBundle,
+    signal: AbortSignal
+  ): Promise<void> {
     const onEvent = (name: string, data: unknown) => {
       if (name === 'log') {
         const { process, text } = data as LogLines;
@@ -64,10 +82,11 @@ export class LogsTab extends View {
       }
     };
     const path = `clusters/${this.args.cluster}/logs/events`;
-    return api.follow(path, { onEvent, onState }, this.aborter.signal);
+    return api.follow(path, { onEvent, onState }, signal);
   }
 
-  private readonly aborter = new AbortController();
+  private aborter = new AbortController();
+  private readonly start: () => void;
 }
 
 function ending({ status, reason }: IStatus, trans: TranslationBundle): string {

@@ -1,5 +1,6 @@
 /** Logs of a cluster's processes, followed as they are written. */
 
+import { Clipboard } from '@jupyterlab/apputils';
 import * as React from 'react';
 
 import { FacilityError } from '../http';
@@ -108,9 +109,11 @@ function Lines(props: ILines): React.ReactElement {
       tabIndex={0}
     >
       {shown.length < lines.length && (
-        <button type="button" className="casita-TextButton" onClick={() => setAll(true)}>
-          {trans.__('Show %1 earlier lines', lines.length - shown.length)}
-        </button>
+        <span className="casita-TextButtons">
+          <button type="button" onClick={() => setAll(true)}>
+            {trans.__('Show %1 earlier lines', lines.length - shown.length)}
+          </button>
+        </span>
       )}
       {!lines.length && <p className="casita-quiet">{trans.__('There are no such lines.')}</p>}
       {shown.map((one, index) => (
@@ -130,6 +133,9 @@ interface IExports {
 function Exports({ name, lines }: IExports): React.ReactElement {
   const trans = useTrans();
   const text = () => `${lines.join('\n')}\n`;
+  const copy = () => {
+    Clipboard.copyToSystem(text());
+  };
   const download = () => {
     const link = document.createElement('a');
     link.href = URL.createObjectURL(new Blob([text()], { type: 'text/plain' }));
@@ -139,7 +145,7 @@ function Exports({ name, lines }: IExports): React.ReactElement {
   };
   return (
     <span className="casita-TextButtons">
-      <button type="button" onClick={() => void navigator.clipboard.writeText(text())}>
+      <button type="button" onClick={copy}>
         {trans.__('Copy')}
       </button>
       <button type="button" onClick={download}>

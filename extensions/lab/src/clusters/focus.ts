@@ -1,0 +1,16 @@
+/** Where the focus goes when what has it goes. */
+
+import * as React from 'react';
+
+/** When a card goes that has the focus, give it to the section, not to the page's start. */
+export function useFocusLeft(item: React.RefObject<HTMLElement>): void {
+  React.useLayoutEffect(() => {
+    const node = item.current!;
+    const section = node.closest<HTMLElement>('.casita-Clusters');
+    return () => {
+      if (node.contains(document.activeElement)) {
+        section?.focus();
+      }
+    };
+  }, [item]);
+}
