@@ -112,6 +112,8 @@ class Card:
 
     def _end(self, sentence: str) -> None:
         self._ended.set()
+        if _followed.get(self._name) is self:
+            del _followed[self._name]
         self._state.value = f"<b>{escape(sentence)}</b>"
         self._handles.layout.display = "none"
 

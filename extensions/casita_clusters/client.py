@@ -244,9 +244,11 @@ class AsyncClusters:
         """Set the number of workers; returns the gateway's remark, or ""."""
         return await self._send(wire.scale(name, workers))
 
-    async def adapt(self, name: str, minimum: int, maximum: int | None) -> str:
-        """Let the number of workers follow the load; scaling ends that."""
-        return await self._send(wire.adapt(name, minimum, maximum))
+    async def adapt(
+        self, name: str, minimum: int, maximum: int | None, *, active: bool = True
+    ) -> str:
+        """Let the number of workers follow the load; ``active=False`` ends that."""
+        return await self._send(wire.adapt(name, minimum, maximum, active=active))
 
     async def rename(self, name: str, label: str) -> None:
         """Give a cluster a name for people; "" takes it away."""

@@ -230,9 +230,11 @@ def new_lines(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
     """
     # The log grew by so many lines as make the rest of the old window fit the new one.
     for grown in range(len(before)):
-        kept = before[grown:]
-        if list(now[: len(kept)]) == list(kept):
-            return now[len(kept) :]
+        *whole, last = before[grown:]
+        size = len(whole)
+        if list(now[:size]) == whole and len(now) > size and now[size].startswith(last):
+            # The last line may have been read while it was written.
+            return now[size + 1 :] if now[size] == last else now[size:]
     return now
 
 

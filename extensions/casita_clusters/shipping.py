@@ -50,9 +50,8 @@ class _Shipped:
     """A bundle on its way to a process of the cluster."""
 
     def __init__(self, bundle: Bundle) -> None:
-        modules = "-".join(bundle.modules)
-        # Each upload is a plug-in of its own: the same content may come again after another.
-        self.name = f"casita-{modules}-{bundle.version}-{time.time_ns()}"
+        modules = hashlib.sha256(" ".join(bundle.modules).encode()).hexdigest()[:12]
+        self.name = f"casita-{modules}"  # a later one takes its place
         self.modules = bundle.modules
         self.folder = Path("shipped", modules, bundle.version)
         self.data = bundle.data
@@ -81,6 +80,11 @@ class OnWorkers(_Shipped, WorkerPlugin):  # type: ignore[misc]
 
 class OnScheduler(_Shipped, SchedulerPlugin):  # type: ignore[misc]
     """For the scheduler, which reads the graphs that name the modules' functions."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
+        # A scheduler warns of a plug-in that takes another's place; this one keeps nothing.
+        self.name = f"{self.name}-{time.time_ns()}"
 
     def start(self, scheduler: Any) -> None:
         """Take the modules (called by the scheduler)."""

@@ -6,13 +6,19 @@ code could reach anyway through their notebooks; still the request goes on witho
 answer keeps harmless headers only, and :func:`confinement` lets the page's scripts talk to this
 dashboard but to nothing else of the origin.  (A plain ``sandbox allow-scripts`` would be stricter,
 but its scripts and websockets come without the login cookie, so nothing is drawn.)
+
+That holds for a page in a tab of the browser.  In a frame of a page of the same origin, as in
+JupyterLab, its scripts reach that page, and so all that its user can do there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from urllib.parse import urlsplit
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urljoin, urlsplit
 
 from tornado import web, websocket
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
@@ -27,14 +33,16 @@ ANSWER_HEADERS = (
     "Etag",
     "Expires",
     "Last-Modified",
-    "Location",
     "Retry-After",
     "Vary",
     "WWW-Authenticate",
 )
 """What is passed back; never a cookie, nor what would widen a page's rights on this origin."""
-WAIT_SECONDS = 120
-"""Longer than the gateway's long polls."""
+PAGE_SECONDS = 30
+"""How long a scheduler may take for a page; busy ones answer late."""
+TOGETHER = 16
+"""Requests to one dashboard at a time: one that hangs must leave room for the others."""
+ALL_TOGETHER = 400
 FRAME_BYTES = 64 * 2**20
 """Largest websocket message: a task stream of a large cluster."""
 
@@ -61,7 +69,7 @@ def confinement(scheme: str, host: str, prefix: str) -> str:
     )
 
 
-async def fetch(request: HTTPRequest) -> HTTPResponse:
+async def fetch(request: HTTPRequest, client: AsyncHTTPClient | None = None) -> HTTPResponse:
     """Return any answer, also an error.
 
     Raises
@@ -70,7 +78,7 @@ async def fetch(request: HTTPRequest) -> HTTPResponse:
         502 when nobody answers.
     """
     try:
-        return await AsyncHTTPClient().fetch(request, raise_error=False)
+        return await (client or AsyncHTTPClient()).fetch(request, raise_error=False)
     except (HTTPClientError, OSError) as error:
         raise web.HTTPError(502, reason="the gateway does not answer") from error
 
@@ -89,6 +97,59 @@ def copy(answer: HTTPResponse, handler: web.RequestHandler) -> None:
     handler.finish(answer.body if answer.code not in (204, 304) else None)
 
 
+class _Dashboards:
+    """Requests to dashboards, apart from all others, and few to each."""
+
+    def __init__(self) -> None:
+        self._client: AsyncHTTPClient | None = None
+        self._open: Counter[str] = Counter()
+
+    async def fetch(self, request: HTTPRequest, dashboard: str) -> HTTPResponse:
+        """Return any answer.
+
+        Raises
+        ------
+        tornado.web.HTTPError
+            502 when nobody answers, 503 while too many requests to this dashboard wait.
+        """
+        if self._client is None:
+            self._client = AsyncHTTPClient(force_instance=True, max_clients=ALL_TOGETHER)
+        with self._counted(dashboard):
+            return await fetch(request, self._client)
+
+    @contextmanager
+    def _counted(self, dashboard: str) -> Iterator[None]:
+        if self._open[dashboard] >= TOGETHER:
+            raise web.HTTPError(503, reason="the dashboard is busy")
+        self._open[dashboard] += 1
+        try:
+            yield
+        finally:
+            self._open[dashboard] -= 1
+            if not self._open[dashboard]:
+                del self._open[dashboard]
+
+
+_dashboards = _Dashboards()
+
+
+def leads_astray(location: str, page: str, prefix: str) -> bool:
+    """Whether a redirect leaves a dashboard: browsers ask no policy where it leads within a host.
+
+    Parameters
+    ----------
+    location
+        As the scheduler says.
+    page
+        Full address of the page.
+    prefix
+        Path of the dashboard, with a slash at both ends.
+    """
+    there, here = urlsplit(urljoin(page, location)), urlsplit(page)
+    same = (there.scheme, there.netloc) == (here.scheme, here.netloc)
+    return not same or not there.path.startswith(prefix) or "%2e" in there.path.lower()
+
+
 class Forwarder(websocket.WebSocketHandler):
     """A handler that carries a GET, or a websocket, to a dashboard and back.
 
@@ -98,7 +159,7 @@ class Forwarder(websocket.WebSocketHandler):
     upstream: websocket.WebSocketClientConnection | None = None
 
     async def forward(
-        self, url: str, token: str, trust: ssl.SSLContext | None = None
+        self, url: str, token: str, prefix: str, trust: ssl.SSLContext | None = None
     ) -> HTTPResponse | None:
         """Carry this request to ``url`` with the viewer's own token.
 
@@ -106,6 +167,8 @@ class Forwarder(websocket.WebSocketHandler):
         ----------
         url
             http or https, also of a websocket.
+        prefix
+            Path of the dashboard as the browser sees it, with a slash at both ends.
         trust
             Whose certificates are believed; None: those that the system trusts.
 
@@ -119,19 +182,27 @@ class Forwarder(websocket.WebSocketHandler):
             url = url.replace("http", "ws", 1)
             await self._connect(HTTPRequest(url, headers=headers, ssl_options=trust))
             return None
-        answer = await fetch(
-            HTTPRequest(
-                url,
-                headers=selected(self.request.headers) | headers,
-                follow_redirects=False,
-                request_timeout=WAIT_SECONDS,
-                ssl_options=trust,
-            )
+        request = HTTPRequest(
+            url,
+            headers=selected(self.request.headers) | headers,
+            follow_redirects=False,
+            request_timeout=PAGE_SECONDS,
+            ssl_options=trust,
         )
+        answer = await _dashboards.fetch(request, prefix)
         if answer.code >= 400:
             return answer
+        if location := answer.headers.get("Location"):
+            if leads_astray(location, self.request.full_url(), prefix):
+                raise web.HTTPError(502, reason="the dashboard leads elsewhere")
+            self.set_header("Location", location)
         copy(answer, self)
         return None
+
+    @property
+    def ping_interval(self) -> float | None:
+        """Seconds; a browser that has vanished is noticed."""
+        return 20
 
     # ---- websockets: bokeh's protocol carries its session token as a second subprotocol
 
@@ -150,9 +221,11 @@ class Forwarder(websocket.WebSocketHandler):
             )
         except (HTTPClientError, OSError) as error:
             raise web.HTTPError(502) from error
-        await websocket.WebSocketHandler.get(self)
-        if self.ws_connection is None:  # refused, so on_close will not be called
-            self.upstream.close()
+        try:
+            await websocket.WebSocketHandler.get(self)
+        finally:
+            if self.ws_connection is None:  # refused, so on_close will not be called
+                self.upstream.close()
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Choose what the scheduler chose."""

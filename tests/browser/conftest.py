@@ -25,8 +25,7 @@ QUIET = [
 AXE = Path(__file__).parents[1] / "lab" / "node_modules" / "axe-core" / "axe.min.js"
 """What checks accessibility; installed with the other tools for TypeScript."""
 HARMLESS = re.compile(
-    # Chromium says so of every frame that may run scripts of its own origin. The server's
-    # Content-Security-Policy confines these frames further.
+    # Chromium says so of every frame that may run scripts of its own origin, as dashboards must.
     r"allow-scripts and allow-same-origin"
 )
 

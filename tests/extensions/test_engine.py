@@ -210,3 +210,11 @@ def test_differences_between_environments():
     assert remote.compared("/here", here).shared is False
     assert len(remote.compared("/here", here).differences) == 2
     assert remote.compared("/there", {}).model_dump() == {"shared": True, "differences": []}
+
+
+def test_a_line_read_while_it_was_written_repeats_nothing_else():
+    before = [*(f"line {number}" for number in range(5)), "par"]
+    now = [*(f"line {number}" for number in range(2, 5)), "partial line", "next", "end"]
+    assert engine.new_lines(before, now) == ["partial line", "next", "end"]
+    assert engine.new_lines(now, [*now, "more"]) == ["more"]
+    assert engine.new_lines(now, now) == []

@@ -547,7 +547,7 @@ def test_workers_that_are_refused_later_end_the_cluster_with_the_reason(lonely, 
     answers["/api/v1/clusters/abc"] = (200, listed["abc"])
     answers["/api/v1/clusters/"] = (200, {"name": "abc"})  # the answer to the request for one
     answers["/api/v1/clusters/abc/scale"] = (409, {"error": "2 workers are too many"})
-    made = lonely.http.post("clusters", json={"workers": 2})
+    made = lonely.http.post("clusters", json={"workers": 2, "options": {"label": "mine"}})
     assert made.status_code == 201, made.text
     answers["/api/v1/clusters/"] = (200, {})
     overview, _ = follow(lonely, EVENTS, lambda _, all: all["failures"])

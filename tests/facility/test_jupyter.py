@@ -225,6 +225,9 @@ def test_looking_does_not_count_as_use(mine, admin):
     before = mine.get(status).json()["last_activity"]
     for path in ("facility", "clusters", "clusters/form"):
         mine.get(path)
+    server = status.removesuffix("status")
+    for path in ("kernels", "sessions", "terminals", "contents"):  # what open pages ask for
+        assert mine.get(f"{server}{path}").is_success
     with mine.stream("GET", "events") as answer:
         lines = list(itertools.islice(answer.iter_lines(), 7))
         assert answer.headers["X-Accel-Buffering"] == "no"
@@ -233,6 +236,10 @@ def test_looking_does_not_count_as_use(mine, admin):
     assert mine.get(status).json()["last_activity"] == before
     mine.post("facility/extend")
     wait_for(lambda: mine.get(status).json()["last_activity"] > before, 5, "activity")
+    extended = mine.get(status).json()["last_activity"]
+    saved = {"type": "file", "format": "text", "content": "x"}
+    assert mine.put(f"{server}contents/used.txt", json=saved).is_success
+    assert mine.get(status).json()["last_activity"] > extended
 
 
 def test_nobody_else_comes_in(mine, admin):

@@ -37,7 +37,16 @@ SENTENCES = {
         "It starts, is very busy or has just been stopped. Reload this page in a moment.",
     ),
 }
+SECRET = ("token=", "_xsrf=")
+"""What Jupyter takes in addresses; a scheduler runs its user's code and logs what it is asked."""
 OTHER = ("The dashboard can't be shown", "The log of your Jupyter server says why.")
+
+
+def without_secrets(address: str) -> str:
+    """Return an address without Jupyter's own part of the query."""
+    path, _, query = address.partition("?")
+    kept = [one for one in query.split("&") if one and not one.startswith(SECRET)]
+    return f"{path}?{'&'.join(kept)}" if kept else path
 
 
 class Dashboard(JupyterHandler, Forwarder):  # type: ignore[misc]
@@ -68,13 +77,12 @@ class Dashboard(JupyterHandler, Forwarder):  # type: ignore[misc]
         if {".", ".."} & set(path.split("/")):
             raise web.HTTPError(404)
         found, _ = await self.session.open()
-        believed = None
-        if found.gateway.startswith("https:"):
-            believed = await asyncio.to_thread(trust, found.ca)
+        if found.gateway.startswith("https:") and self.session.trust is None:
+            self.session.trust = await asyncio.to_thread(trust, found.ca)
         # As it was sent: what is decoded here would be another address there.
-        sent = str(self.request.uri).removeprefix(self._prefix())
+        sent = without_secrets(str(self.request.uri).removeprefix(self._prefix()))
         url = f"{found.gateway}/clusters/{name}/{sent}"
-        error = await self.forward(url, found.token, believed)
+        error = await self.forward(url, found.token, self._prefix(), self.session.trust)
         if error is None:
             return
         if error.code in (400, 405):

@@ -7,7 +7,6 @@ import sys
 
 from pydantic import BaseModel
 
-from casita.errors import CasitaError
 from casita.jupyter.handlers import BodyError, EventHandler, JsonHandler, allowed
 from casita_clusters.client import AsyncClusters, installed
 from casita_clusters.handlers.logs import follow_logs
@@ -121,15 +120,8 @@ class Adapt(_Handler):
 
     @allowed
     async def delete(self, name: str) -> None:
-        """Let it keep the workers that it has: that many are what it is scaled to."""
-        clusters = await self.clusters()
-        now = (await clusters.get(name)).workers
-        if now is None:
-            raise CasitaError(
-                f"the scheduler of {name} does not say how many workers it has",
-                hint="set their number by hand, which ends adapting, too",
-            )
-        self.done(await clusters.scale(name, now))
+        """Let it keep the workers that are asked for now."""
+        self.done(await (await self.clusters()).adapt(name, 0, 0, active=False))
 
 
 class Logs(_Handler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from datetime import UTC, datetime
 
 from casita.errors import CasitaError, LoginError, MissingError, ServiceError
 from casita_clusters import engine
@@ -37,43 +38,44 @@ class Starter:
             if refusal := engine.room(wish, known, limits):
                 raise ServiceError(refusal, status=409)
         name = await clusters.create(wish.options)
-        self._watch.hurry()
-        cluster = await clusters.get(name)
         if wish.adaptive or wish.workers:
-            task = asyncio.create_task(self._equip(clusters, cluster, wish))
+            task = asyncio.create_task(self._equip(name, wish))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return cluster
+        self._watch.hurry()
+        return await clusters.get(name)
 
-    async def _equip(self, clusters: AsyncClusters, cluster: Cluster, wish: NewCluster) -> None:
+    async def _equip(self, name: str, wish: NewCluster) -> None:
+        began = datetime.now(UTC)
         while True:
             try:
-                found = await clusters.get(cluster.name, wait=True)
+                clusters = await self._watch.clusters()
+                found = await clusters.get(name, wait=True)
                 if found.status == "running":
-                    await _apply(clusters, cluster.name, wish)
+                    await _apply(clusters, name, wish)
                     self._watch.hurry()
                 if found.status != "pending":
                     return
-            except (MissingError, LoginError):
-                return  # stopped already, or no longer ours
-            except ServiceError as error:
-                if error.refused:
-                    await self._give_up(clusters, cluster, error)
+            except MissingError:
+                return  # stopped already
+            except (LoginError, ServiceError) as error:
+                if isinstance(error, LoginError) or error.refused:
+                    await self._give_up(name, wish, began, error)
                     return
-                logger.debug("cluster %s waits for its workers: %s", cluster.name, error)
+                logger.debug("cluster %s waits for its workers: %s", name, error)
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _give_up(
-        self, clusters: AsyncClusters, cluster: Cluster, error: ServiceError
+        self, name: str, wish: NewCluster, began: datetime, error: CasitaError
     ) -> None:
         """Stop a cluster that can't have its workers, and say why."""
         with contextlib.suppress(CasitaError):
-            await clusters.stop(cluster.name)
+            await (await self._watch.clusters()).stop(name)
         self._watch.refused(
             Failure(
-                name=cluster.name,
-                label=cluster.label,
-                started=cluster.started,
+                name=name,
+                label=str(wish.options.get("label", "")),
+                started=began,
                 reason=error.message,
                 hint=error.hint or "ask for fewer workers, or stop another cluster first",
             )

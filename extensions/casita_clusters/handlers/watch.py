@@ -37,6 +37,7 @@ class ClusterWatch(Watch[Overview]):
         self._computing = computing
         self._failures: dict[str, Failure] = {}
         self._refused: dict[str, Failure] = {}
+        self._busy = set[str]()
 
     async def clusters(self) -> AsyncClusters:
         """Return the client of the user's gateway.
@@ -61,7 +62,7 @@ class ClusterWatch(Watch[Overview]):
         try:
             return await self._ask()
         except LoginError as error:
-            await self._session.close()  # perhaps somebody logs in meanwhile
+            self._session.renew()  # perhaps somebody logs in meanwhile
             return self._last_known(Problem(message=error.message, hint=error.hint))
         except CasitaError as error:
             return self._last_known(Problem(message=error.message, hint=error.hint))
@@ -77,7 +78,10 @@ class ClusterWatch(Watch[Overview]):
     async def _ask(self) -> Overview:
         clusters = await self.clusters()
         survey, limits = await asyncio.gather(clusters.survey(), clusters.limits())
-        if any(one.busy for one in survey.active):
+        # A scheduler that is too busy to answer is as busy as it was.
+        silent = {one.name for one in survey.active if one.tasks is None}
+        self._busy = {one.name for one in survey.active if one.busy} | (self._busy & silent)
+        if self._busy:
             self._computing()
         failures = await asyncio.gather(*(self._failure(clusters, one) for one in survey.failed))
         self._failures = {one.name: one for one in failures}

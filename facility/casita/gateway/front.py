@@ -22,7 +22,6 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from casita import __version__
 from casita.forwarding import (
     FRAME_BYTES,
-    WAIT_SECONDS,
     Forwarder,
     confinement,
     copy,
@@ -33,6 +32,8 @@ from casita.gateway import SERVICE
 from casita.site import GATEWAY_PREFIX, Site, open_site
 
 logger = logging.getLogger("casita.front")
+WAIT_SECONDS = 120
+"""Longer than the gateway's long polls."""
 BODY_BYTES = 2**20
 """Largest request: the options of a cluster."""
 
@@ -183,7 +184,8 @@ class Dashboard(HubOAuthenticated, Forwarder):  # type: ignore[misc]
         if status != 200:
             raise web.HTTPError(status)
         # The address as it was sent: what is decoded here would be another address there.
-        error = await self.forward(f"http://{self.dashboards}{self.request.uri}", token)
+        prefix = f"{GATEWAY_PREFIX}/clusters/{name}/"
+        error = await self.forward(f"http://{self.dashboards}{self.request.uri}", token, prefix)
         if error is not None:
             copy(error, self)
 

@@ -151,8 +151,8 @@ def panel_environment(site: Site) -> dict[str, str]:
         "CASITA_NAME": site.config.facility.name,
         "CASITA_PROFILE": site.config.facility.profile,
         "CASITA_IDLE_TIMEOUT": str(timeout),
-        # The culler goes by what servers tell the hub: often enough for short timeouts, too.
-        "JUPYTERHUB_ACTIVITY_INTERVAL": str(max(10, min(300, timeout // 4))),
+        # The culler goes by what servers tell the hub, which is every five minutes otherwise.
+        "JUPYTERHUB_ACTIVITY_INTERVAL": str(max(10, min(60, timeout // 4))),
         "CASITA_BACKENDS": json.dumps(backends),
     }
 

@@ -7,6 +7,7 @@ panel would leave none for notebooks.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -16,6 +17,7 @@ from casita.jupyter.handlers import BodyError, Event, EventHandler, allowed, ans
 from casita.jupyter.models import Trouble, Watches
 from casita.jupyter.watch import Watch
 
+logger = logging.getLogger(__name__)
 AGAIN_SECONDS = 5.0
 """After so long a watch that could not look is asked again."""
 All = Mapping[str, Watch[Any]]
@@ -63,5 +65,10 @@ async def _pump(name: str, watch: Watch[Any], told: asyncio.Queue[Event]) -> Non
         except CasitaError as error:
             code = answer_for(error)[1]
             trouble = Trouble(watch=name, code=code, message=error.message, hint=error.hint)
+            await told.put(("trouble", trouble))
+        except Exception:
+            logger.exception("the watch %s failed", name)
+            said = "this can't be shown", "the log of your Jupyter server says why"
+            trouble = Trouble(watch=name, code="internal", message=said[0], hint=said[1])
             await told.put(("trouble", trouble))
         await asyncio.sleep(AGAIN_SECONDS)

@@ -66,4 +66,5 @@ class Extension(ExtensionApp):  # type: ignore[misc]
         if working := getattr(self, "_working", None):
             working.cancel()
             await asyncio.wait({working})
-        await self.session.close()
+        if not self.backend:  # the frame's: others may still use it
+            await self.session.close()

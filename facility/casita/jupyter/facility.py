@@ -16,7 +16,7 @@ from casita.errors import CasitaError
 from casita.jupyter import state
 from casita.jupyter.events import Events
 from casita.jupyter.extension import LOADED, Extension, Route
-from casita.jupyter.handlers import JsonHandler, allowed
+from casita.jupyter.handlers import JsonHandler, allowed, count_changes_only
 from casita.jupyter.models import FacilityState
 from casita.jupyter.session import Session
 from casita.jupyter.watch import Watch
@@ -77,8 +77,8 @@ class FacilityWatch(Watch[FacilityState]):
             soon, late = EXPIRY_SECONDS
             self._ask_again = time.monotonic() + soon
             try:
-                expires = checked(await http.get(WHOAMI, timeout=3))["expires"]
-            except CasitaError as error:
+                expires = checked(await http.get(WHOAMI, timeout=3)).get("expires")
+            except (CasitaError, AttributeError) as error:
                 self._app.log.info("when the token ends is not known: %s", error)
             else:
                 self._ask_again += late - soon
@@ -134,6 +134,12 @@ class FacilityExtension(Extension):
     """The frame of the Facility panel."""
 
     name = "casita"
+
+    def initialize(self) -> None:
+        """Load it; what open pages ask for by themselves counts as use no more."""
+        super().initialize()
+        if state.idle_timeout(os.environ):
+            count_changes_only()
 
     def routes(self) -> list[Route]:
         """Return the frame's own routes."""

@@ -86,6 +86,11 @@ class JsonHandler(APIHandler):  # type: ignore[misc]
         self.set_status(204)
         self.finish()
 
+    def update_api_activity(self) -> None:
+        """Count what people do, not what their open pages ask for by themselves."""
+        if self.request.method != "GET":
+            super().update_api_activity()
+
     # ---- errors
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
@@ -102,7 +107,7 @@ class JsonHandler(APIHandler):  # type: ignore[misc]
         if isinstance(error, CasitaError):
             code, message, hint = answer_for(error)[1], error.message, error.hint
         elif isinstance(error, web.HTTPError):
-            code, message, hint = f"http_{status_code}", error.log_message or self._reason, ""
+            code, message, hint = f"http_{status_code}", _said(error) or self._reason, ""
         self.finish({"error": {"code": code, "message": message, "hint": hint}})
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
@@ -112,12 +117,26 @@ class JsonHandler(APIHandler):  # type: ignore[misc]
         else:
             super().log_exception(kind, error, trace)
 
-    # ---- what counts as use of the server
 
-    def update_api_activity(self) -> None:
-        """Count what people do, not what their open pages ask for by themselves."""
-        if self.request.method != "GET":
-            super().update_api_activity()
+def _said(error: web.HTTPError) -> str:
+    message = error.log_message or ""
+    return message % error.args if error.args else message
+
+
+def count_changes_only() -> None:
+    """Let no GET count as use of the server: JupyterLab's pages send them as long as they are open.
+
+    Kernels and terminals that work, and whatever people change, save or start, count as before.
+    """
+    APIHandler.update_api_activity = _update_api_activity
+
+
+def _update_api_activity(self: APIHandler) -> None:
+    if self.request.method != "GET":
+        _upstream(self)
+
+
+_upstream = APIHandler.update_api_activity
 
 
 class EventHandler(JsonHandler):

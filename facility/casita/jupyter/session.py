@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 import httpx
@@ -16,12 +17,19 @@ def shared_session(settings: dict[str, Any]) -> Session:
     return session
 
 
+GRACE_SECONDS = 120.0
+"""Longer than any answer takes."""
+
+
 class Session:
     """Opened when it is first used, so that a server without facility starts all the same."""
 
     def __init__(self) -> None:
         self._opened: tuple[Connection, httpx.AsyncClient] | None = None
         self._opening = asyncio.Lock()
+        self._ending = set[asyncio.Task[None]]()
+        self.trust: ssl.SSLContext | None = None
+        """Whose certificates are believed; None until somebody asked."""
 
     async def open(self) -> tuple[Connection, httpx.AsyncClient]:
         """Return where the facility is, and the session with it.
@@ -38,8 +46,21 @@ class Session:
                 self._opened = found, found.async_http()
             return self._opened
 
+    def renew(self) -> None:
+        """Open it anew, perhaps with another login, when it is used again."""
+        if self._opened:
+            # Others still wait for answers by it.
+            old = self._opened[1]
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._end, old)
+        self._opened = None
+
+    def _end(self, http: httpx.AsyncClient) -> None:
+        task = asyncio.ensure_future(http.aclose())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
     async def close(self) -> None:
-        """End it; it is opened anew, perhaps with another login, when it is used again."""
+        """End it with the server."""
         opened, self._opened = self._opened, None
         if opened:
             await opened[1].aclose()

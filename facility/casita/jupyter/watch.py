@@ -17,6 +17,9 @@ LONG_REST = 10.0
 """Seconds; what is down for long is found again at least after so many."""
 
 
+RECENT_SECONDS = 10.0
+
+
 class Watch(ABC, Generic[Seen]):
     """One watch is shared by all pages that a browser has open."""
 
@@ -68,13 +71,24 @@ class Watch(ABC, Generic[Seen]):
         """
         self.followers += 1
         try:
-            told = self.seen or await self.fresh()
+            told = await self._recent()
             self.hurry()
             while True:
                 yield told
                 told = await self._other_than(told)
         finally:
             self.followers -= 1
+
+    async def _recent(self) -> Seen:
+        """Return what was seen a moment ago, else what there is to see now."""
+        if self.seen is not None and time.monotonic() - self._looked < RECENT_SECONDS:
+            return self.seen
+        try:
+            return await self.fresh()
+        except CasitaError:
+            if self.seen is None:
+                raise
+            return self.seen
 
     async def _other_than(self, told: Seen) -> Seen:
         async with self._changed:

@@ -116,7 +116,7 @@ export class DashboardTab extends Widget {
   }
 
   private state: 'waiting' | 'shown' | 'broken' | 'gone' = 'waiting';
-  // The server confines the page further, by its Content-Security-Policy.
+  // The page is its user's own, as notebooks' output is: with its login it can do what Lab can.
   private readonly frame = new IFrame({
     sandbox: ['allow-scripts', 'allow-same-origin', 'allow-downloads'],
     loading: 'eager'
