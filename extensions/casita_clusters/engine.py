@@ -24,7 +24,7 @@ HINTS = (
      "a worker ran out of memory: take more worker_memory, or smaller chunks"),
     (r"No module named '?([\w.]+)'?",
      "a module is missing on the cluster: choose the environment that has it"),
-    (r"No such file or directory: '?([^'\n]*bin/dask)",
+    (r"No such file or directory: '?([^'\n]*bin/dask)|bin/dask: not found",
      "the environment has no dask: ask the operator to look at [gateway.environments]"),
     (r"[Vv]ersion mismatch|unsupported pickle protocol",
      "notebook and cluster have different versions: choose the same environment for both"),

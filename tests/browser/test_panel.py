@@ -247,12 +247,13 @@ def test_dashboards_open_side_by_side_and_move_while_tasks_run(lab, cluster, con
     pages = {"individual-task-stream", "individual-progress", "individual-workers-memory"}
     wait_for(lambda: all(drawn(page).get(one) is not None for one in pages), 60, "the dashboards")
     before = drawn(page)
-    connected.gather(connected.map(pow, range(300), [2] * 300, pure=False))
+    kept = connected.map(pow, range(300), [2] * 300, pure=False)
+    connected.gather(kept)
     wait_for(lambda: drawn(page)["individual-task-stream"] >= 300, 30, "300 tasks in the stream")
     wait_for(lambda: drawn(page)["individual-progress"] > before["individual-progress"], 30, "bars")
     slow = connected.map(time.sleep, [3, 3], pure=False)
     lab.shot("dashboards")
-    del slow
+    del slow, kept
     addresses = [frame.url for frame in page.frames if "/dashboard/" in frame.url]
     assert all(one.startswith(f"{facility.url}/user/") for one in addresses)
 

@@ -1,6 +1,7 @@
 /** The logs of one cluster, as a tab. */
 
 import { TranslationBundle } from '@jupyterlab/translation';
+import { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { LogLines } from '../clusters/models';
@@ -50,6 +51,13 @@ export class LogsTab extends View {
   protected onAfterShow(): void {
     this.aborter.abort();
     this.start();
+  }
+
+  protected onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    if (this.isVisible) {
+      this.onAfterShow();
+    }
   }
 
   protected onBeforeHide(): void {
