@@ -59,7 +59,12 @@ def test_a_failed_start_shows_its_log_and_what_to_do(lab, narrow):
     page.reload()
     lab.ready()
     expect(card).to_be_visible()  # the server knows, not the page
-    card.get_by_role("button", name="Try again").click()
+
+    def saved(answer):
+        return "/api/workspaces" in answer.url and answer.request.method == "PUT"
+
+    with page.expect_response(saved):  # Lab keeps what was dismissed with its layout
+        card.get_by_role("button", name="Try again").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("Python environment")).to_have_value("broken")
     expect(dialog.get_by_label("Name", exact=True)).to_have_value("no good")
@@ -97,7 +102,9 @@ def test_an_idle_server_is_announced_and_kept(lab, narrow):
     lab.shot("panel-idle")
     warning.get_by_role("button", name="Keep it").click()
     expect(warning).to_have_count(0)
-    expect(lab.page.locator(".casita-Header")).to_contain_text(re.compile("Server stops in (1 min|5. s)"))
+    expect(lab.page.locator(".casita-Header")).to_contain_text(
+        re.compile("Server stops in (1 min|5. s)")
+    )
     assert lab.errors == []
 
 
