@@ -1,4 +1,7 @@
-"""Fixtures for every test: one real facility that they share, and real CMS files."""
+"""Fixtures for every test: one real facility that they share, a browser, and real CMS files."""
+
+import shutil
+from pathlib import Path
 
 # Imported now: its plugin would do so amid a browser test, where CPython 3.11 can fail to parse
 # ("AST constructor recursion depth mismatch", because of Playwright's greenlets).
@@ -9,6 +12,17 @@ from casita.data.catalogue import SAMPLES
 from casita.data.fetch import fetch_samples
 from casita.errors import DataError
 from casita.testing import running_facility
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +51,23 @@ def samples(tmp_path_factory):
     except DataError as error:
         pytest.skip(f"no route to the package index: {error}")
     return directory
+
+
+@pytest.fixture(scope="session")
+def shots():
+    """The folder for screenshots, kept as build output."""
+    folder = Path(__file__).parents[1] / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium; every test takes contexts of its own from it."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (apt install chromium)")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()

@@ -1,7 +1,6 @@
-"""The system's Chromium, driven by Playwright, and JupyterLab in it."""
+"""JupyterLab in the system's Chromium."""
 
 import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,18 +8,6 @@ from typing import Any
 import pytest
 
 from casita.hub.once import new_login_link
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 AXE = Path(__file__).parents[1] / "lab" / "node_modules" / "axe-core" / "axe.min.js"
 """What checks accessibility; installed with the other tools for TypeScript."""
@@ -115,26 +102,6 @@ class Lab:
         """Whether the panel is wider than its place."""
         panel = "document.querySelector('.casita-FacilityPanel .jp-SidePanel-content')"
         return bool(self.page.evaluate(f"{panel}.scrollWidth > {panel}.clientWidth"))
-
-
-@pytest.fixture(scope="session")
-def shots():
-    """The folder for screenshots, kept as build output."""
-    folder = Path(__file__).parents[2] / "build" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A Chromium; every test takes contexts of its own from it."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (apt install chromium)")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
