@@ -214,10 +214,10 @@ def summary(cluster: Cluster, link: str) -> str:
     if cluster.memory is not None:
         used = "" if cluster.memory_used is None else f"{cluster.memory_used / 2**30:.1f} of "
         facts.append(f"{used}{cluster.memory / 2**30:.1f} GiB")
-    if cluster.tasks:
-        facts.append(f"{cluster.tasks.processing} tasks run, {cluster.tasks.waiting} wait")
-        if cluster.tasks.erred:
-            facts.append(f"<b>{cluster.tasks.erred} erred</b>")
+    if cluster.busy and cluster.tasks:
+        facts.append(f"tasks: {cluster.tasks.processing} run, {cluster.tasks.waiting} wait")
+    if cluster.tasks and cluster.tasks.erred:
+        facts.append(f"<b>{cluster.tasks.erred} failed</b>")
     shown = f'<a href="{escape(link)}" target="_blank">Dashboard</a>' if link else ""
     return (
         f'<div><b title="{escape(cluster.name)}">{title}</b> &nbsp; {shown}</div>'

@@ -122,6 +122,7 @@ def test_a_backend_that_is_off_is_explained(narrow, lab):
     expect(section).to_contain_text("The operator of this facility has switched it off.")
     expect(section).to_contain_text("[backends.clusters]")
     expect(lab.page.get_by_role("button", name="Start a cluster")).to_be_hidden()
+    expect(lab.page.locator(".casita-Chips")).to_have_count(0)
     lab.shot("panel-off")
     assert lab.inaccessible(".casita-FacilityPanel") == []
     assert lab.errors == []

@@ -215,7 +215,7 @@ def test_the_card_changes_the_cluster_and_follows_it(inside, client, clusters, c
     clusters.scale(cluster, 1)
     clusters.wait(cluster, workers=1)
     slow = client.submit(time.sleep, 6)
-    wait_for(lambda: "1 tasks run" in text(card), 10)
+    wait_for(lambda: "tasks: 1 run" in text(card), 10)
     slow.result()
     client.close()
     wait_for(lambda: "client is closed" in text(card), 10)

@@ -6,6 +6,7 @@ import { FacilityError, isMissing } from '../http';
 import { Observable, useObservable } from '../observable';
 import { Message, useNow, useTrans } from '../view';
 import { FacilityState } from './models';
+import { explanation } from './sections';
 import { secondsUntil, span } from './time';
 
 export interface IHeaderState {
@@ -20,6 +21,7 @@ export function Header({ facility, problem, summaries }: IHeaderState): React.Re
   const state = useObservable(facility);
   const error = useObservable(problem);
   const words = useObservable(summaries);
+  const shown = [...words].filter(([id]) => !explanation(id, state?.backends ?? []));
   return (
     <div className="casita-Header">
       {state && (
@@ -32,9 +34,9 @@ export function Header({ facility, problem, summaries }: IHeaderState): React.Re
           </span>
         </div>
       )}
-      {words.size > 0 && (
+      {shown.length > 0 && (
         <ul className="casita-Chips" aria-label={trans.__('Used of what you may have')}>
-          {[...words].map(([id, text]) => (
+          {shown.map(([id, text]) => (
             <li key={id}>{text}</li>
           ))}
         </ul>
