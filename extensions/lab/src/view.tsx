@@ -4,6 +4,8 @@ import { nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { FacilityError, isMissing } from './http';
+
 const Language = React.createContext<TranslationBundle>(nullTranslator.load('casita'));
 
 /** The translations of our texts. */
@@ -55,6 +57,24 @@ export function Message({ message, hint, kind = 'info' }: IMessage): React.React
       {hint && <div className="casita-Message-hint">{sentence(hint)}</div>}
     </div>
   );
+}
+
+interface ITrouble {
+  error: FacilityError;
+  /** What to say if the Jupyter server lacks the part that would answer. */
+  missing: string;
+}
+
+/** Why something can't be shown, with the remedy. */
+export function Trouble({ error, missing }: ITrouble): React.ReactElement {
+  const trans = useTrans();
+  if (isMissing(error)) {
+    const hint = trans.__(
+      'Restart the server from the Hub Control Panel and reload this page, or ask your operator'
+    );
+    return <Message kind="warning" message={missing} hint={hint} />;
+  }
+  return <Message kind="warning" message={error.message} hint={error.hint} />;
 }
 
 /** With a capital letter and a full stop, as services say it without. */

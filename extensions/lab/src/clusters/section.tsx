@@ -3,9 +3,8 @@
 import { addIcon, stopIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { FacilityError, isMissing } from '../http';
 import { useObservable } from '../observable';
-import { Message, useTrans } from '../view';
+import { Trouble, useTrans } from '../view';
 import { Card, IconButton, IPartners } from './card';
 import { FailureCard } from './failure';
 import { news } from './format';
@@ -28,7 +27,12 @@ export function Section(props: ISection): React.ReactElement {
   const problem = useObservable(props.store.problem);
   return (
     <div className="casita-Clusters" tabIndex={-1}>
-      {problem && <Trouble error={problem} />}
+      {problem && (
+        <Trouble
+          error={problem}
+          missing={trans.__('Your Jupyter server lacks its part for Dask clusters')}
+        />
+      )}
       {overview ? (
         <List {...props} overview={overview} stale={problem !== null} />
       ) : (
@@ -108,20 +112,6 @@ function List(props: IList): React.ReactElement {
       ))}
     </ul>
   );
-}
-
-function Trouble({ error }: { error: FacilityError }): React.ReactElement {
-  const trans = useTrans();
-  if (isMissing(error)) {
-    return (
-      <Message
-        kind="warning"
-        message={trans.__('Your Jupyter server lacks its part for Dask clusters')}
-        hint={trans.__('Restart the server from the Hub Control Panel, or ask your operator')}
-      />
-    );
-  }
-  return <Message kind="warning" message={error.message} hint={error.hint} />;
 }
 
 /** Tells screen readers what changes. */

@@ -2,9 +2,9 @@
 
 import * as React from 'react';
 
-import { FacilityError, isMissing } from '../http';
+import { FacilityError } from '../http';
 import { Observable, useObservable } from '../observable';
-import { Message, useNow, useTrans } from '../view';
+import { Trouble, useNow, useTrans } from '../view';
 import { FacilityState } from './models';
 import { explanation } from './sections';
 import { secondsUntil, span } from './time';
@@ -42,7 +42,12 @@ export function Header({ facility, problem, summaries }: IHeaderState): React.Re
         </ul>
       )}
       {state && <Clock state={state} />}
-      {error && <Trouble error={error} />}
+      {error && (
+        <Trouble
+          error={error}
+          missing={trans.__('Your Jupyter server lacks the server extension casita.jupyter')}
+        />
+      )}
       {!state && !error && <p className="casita-quiet">{trans.__('Looking for the facility…')}</p>}
     </div>
   );
@@ -60,18 +65,4 @@ function Clock({ state }: { state: FacilityState }): React.ReactElement | null {
     parts.push(trans.__('Token ends in %1', span(secondsUntil(state.token_expires, now), trans)));
   }
   return parts.length ? <p className="casita-quiet">{parts.join(' · ')}</p> : null;
-}
-
-function Trouble({ error }: { error: FacilityError }): React.ReactElement {
-  const trans = useTrans();
-  if (isMissing(error)) {
-    return (
-      <Message
-        kind="warning"
-        message={trans.__('Your Jupyter server lacks the server extension casita.jupyter')}
-        hint={trans.__('Restart the server from the Hub Control Panel, or ask your operator')}
-      />
-    );
-  }
-  return <Message kind="warning" message={error.message} hint={error.hint} />;
 }
