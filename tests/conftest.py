@@ -61,9 +61,12 @@ def shots():
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A Chromium; every test takes contexts of its own from it."""
+    """A Chromium; every test takes contexts of its own from it.
+
+    Ended with its module: while Playwright is there, no other event loop can run in this thread.
+    """
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (apt install chromium)")
     sync_api = pytest.importorskip("playwright.sync_api")
