@@ -51,7 +51,7 @@ def run(report: Report, given: Namespace) -> None:
 
 
 @contextmanager
-def server(url: str, *options: str) -> Iterator[JupyterServer]:
+def server(url: str, *options: str, config: str = "") -> Iterator[JupyterServer]:
     """Give a Jupyter server whose facility is the fake gateway."""
     variables = {
         "CASITA_URL": url,
@@ -60,6 +60,7 @@ def server(url: str, *options: str) -> Iterator[JupyterServer]:
         "DASK_GATEWAY__ADDRESS": url,
         "JUPYTERHUB_API_TOKEN": "benchmark",
         "JUPYTERHUB_USER": "ann",
+        "JUPYTER_CONFIG_PATH": config,
     }
     with (
         tempfile.TemporaryDirectory() as home,
@@ -173,6 +174,7 @@ def page(report: Report, given: Namespace) -> None:
         disabled.parent.mkdir()
         disabled.write_text(json.dumps({"disabledExtensions": {"@casita/lab": True}}))
         lab = "--ServerApp.jpserver_extensions={'jupyterlab': True}"
+        bare = OFF.replace("={", "={'jupyterlab': True, ")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
         def load(running: JupyterServer, *, panel: bool) -> dict[str, float]:
@@ -180,8 +182,10 @@ def page(report: Report, given: Namespace) -> None:
             tab = context.new_page()
             address = f"{running.url}lab?token={running.token}&reset"
             seconds = {"launcher is there": timed(lambda: _open(tab, address, ".jp-Launcher"))}
+            icon = '.jp-SideBar [data-id="casita-facility"]'
+            assert tab.locator(icon).count() == panel
             if panel:
-                tab.click('.jp-SideBar [data-id="casita-facility"]')
+                tab.click(icon)
                 clock = time.perf_counter()
                 tab.wait_for_function("document.querySelectorAll('.casita-Card').length === 10")
                 seconds["10 clusters after a click on the panel"] = time.perf_counter() - clock
@@ -190,7 +194,7 @@ def page(report: Report, given: Namespace) -> None:
 
         with (
             server(url, lab) as ours,
-            server(url, lab, OFF, f"--LabApp.labconfig_path={disabled.parent}") as plain,
+            server(url, bare, config=folder) as plain,
         ):
             sides = {
                 "with": lambda: load(ours, panel=True),
