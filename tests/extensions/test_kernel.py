@@ -12,7 +12,7 @@ from casita.client import operator
 from casita.errors import CasitaError
 from casita.testing import wait_for
 from casita_clusters import connect, environment, ship
-from casita_clusters.card import Card, summary
+from casita_clusters.card import Card, dashboard, summary
 from casita_clusters.client import Clusters
 from casita_clusters.models import Difference, Environment
 from casita_clusters.shipping import pack
@@ -235,5 +235,14 @@ def test_the_card_stops_a_cluster_at_the_second_click(inside, clusters):
 
 
 def test_a_summary_is_safe_and_links_to_the_users_own_server(clusters, cluster, monkeypatch):
+    monkeypatch.delenv("JUPYTERHUB_SERVICE_PREFIX", raising=False)
     found = clusters.get(cluster).model_copy(update={"label": "<script>"})
-    assert "<script>" not in summary(found, "")
+    assert dashboard(found) == found.dashboard
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ann/")
+    monkeypatch.setenv("CASITA_NAME", "casita")
+    link = f"/user/ann/casita/clusters/{cluster}/dashboard/status"
+    assert dashboard(found) == link
+    said = summary(found, link)
+    assert f'<a href="{link}"' in said
+    assert "&lt;script&gt;" in said
+    assert "<script>" not in said
