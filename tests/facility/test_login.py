@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -187,6 +187,32 @@ def test_a_restart_of_the_service_loses_no_login(facility, person, home):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Logged in" in out
+
+
+def test_a_token_that_was_handed_out_is_kept_though_the_service_restarts(home):
+    """A stand-in for the facility, that is away at just that moment."""
+    about = {"name": "away", "gateway": "/services/dask-gateway", "traffic": "gateway://x:1"}
+    me = {"user": "ann", "token": "a1", "scopes": ["gateway"], "hub_scopes": [], "expires": None}
+    answers = [(200, about), (502, {}), (404, {}), (200, me)]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, content = answers.pop(0)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, *words):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = casita("login", url, "--token-stdin", env=home, stdin="f" * 32)
+        server.shutdown()
+    assert "Logged in to away" in done.stdout
+    assert answers == []
+    assert credentials(home)["token"] == "f" * 32
 
 
 # ---- who may approve what

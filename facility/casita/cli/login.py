@@ -56,6 +56,8 @@ ScopeOption = Annotated[
 ]
 RETRY_STATUS = (429, 500, 502, 503, 504)
 """Answers of a facility whose login service is being restarted."""
+PATIENCE = 30.0
+"""Seconds in which it has restarted."""
 
 
 def _seconds(text: str) -> int:
@@ -113,7 +115,7 @@ def login(
 
 def _keep(found: Connection, facility: str) -> None:
     """Keep a login that works, and say what it is good for."""
-    me = _whoami(found)
+    me = _introduced(found)
     found = replace(found, user=me["user"], expires=me["expires"])
     remember(found)
     left = time_left(found)
@@ -122,6 +124,18 @@ def _keep(found: Connection, facility: str) -> None:
         + (f", for {left}: " if left else ": ")
         + (", ".join(me["scopes"]) or "nothing that casita knows")
     )
+
+
+def _introduced(found: Connection) -> dict[str, Any]:
+    """Ask who we are; a facility that restarts is waited for, since a token is handed out once."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _whoami(found)
+        except ServiceError as error:
+            if error.refused or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
 
 
 def _about(http: httpx.Client, url: str) -> dict[str, Any]:
