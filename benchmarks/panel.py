@@ -25,7 +25,7 @@ import psutil
 from benchmarks.fake_gateway import fake_gateway, requests
 from benchmarks.report import Report, timed, turns
 from casita.jupyter.testing import JupyterServer, running_server
-from casita.site import free_ports
+from casita.ports import free_ports
 
 COUNTS = (1, 10, 100)
 IDLE_SECONDS = 60

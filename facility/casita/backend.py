@@ -42,7 +42,8 @@ class Process:
     port: int | None = None
     """TCP port on which it answers, shown by ``casita status``."""
     health: str = ""
-    """URL that answers below 400 once the process is ready; empty: ready when it runs."""
+    """URL that answers below 400 once the process is ready, or ``root://host:port`` of an XRootD
+    server; empty: ready when it runs."""
     ready_within: float = 60.0
     """Seconds from start to a healthy answer before the start counts as failed."""
     stop_within: float = 15.0
@@ -65,6 +66,30 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Issuer:
+    """Somebody who signs storage tokens."""
+
+    url: str
+    """The claim ``iss``."""
+    keys: str = ""
+    """URL of its keys (JWKS); by default its ``.well-known/openid-configuration`` names it."""
+    revoked: str = ""
+    """URL of the list of tokens that were taken back, if it has one."""
+    base: str = "/"
+    """Below this path lie the paths that its tokens speak of."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose tokens a backend's services accept."""
+
+    audience: str
+    """What a token's ``aud`` holds; one for each backend."""
+    issuers: tuple[Issuer, ...]
+    """The facility's own first."""
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a facility stands, as a backend may know it."""
 
@@ -78,6 +103,17 @@ class Place:
     """The ports asked for by :attr:`Backend.ports`, by name."""
     python: str
     """Interpreter of the facility's environment."""
+    trust: Trust
+    """Whose storage tokens are good for the backend."""
+    profile: str = "embedded"
+    tls: tuple[Path, Path] | None = None
+    """PEM files of the facility's certificate chain and key, if it has them."""
+    storage: Path = Path()
+    """For bulky files, also of programs that run under another account."""
+    issuer: str = ""
+    """Token endpoint of the facility's issuer of storage tokens, on this machine."""
+    secret_file: Callable[[str], Path] = Path
+    """Returns the file (0600) of a generated secret, by a name within the backend."""
 
 
 def _nothing(config: Any, place: Place) -> list[Any]:
@@ -100,7 +136,8 @@ class Backend:
     """Schema of ``[backends.<name>]``."""
     commands: str = ""
     """``module:attribute`` of a typer application, or empty."""
-    ports: tuple[str, ...] = ()
+    ports: tuple[str, ...] | Callable[[Any], tuple[str, ...]] = ()
+    """Names of TCP ports, maybe depending on the settings; the facility chooses and keeps them."""
     processes: Callable[[Any, Place], list[Process]] = _nothing
     hub_services: Callable[[Any, Place], list[dict[str, Any]]] = _nothing
     """Entries of ``c.JupyterHub.services``."""
@@ -111,6 +148,12 @@ class Backend:
     scopes: Mapping[str, str] = field(default_factory=dict)
     """Short names for ``casita token create --scope`` and the hub scope each stands for."""
     check: Callable[[Any, Place], list[Finding]] = _nothing
+    kernel: str = ""
+    """Module whose ``install()`` is called when a kernel starts, and when a Dask worker does."""
+
+    def ports_of(self, config: Any) -> tuple[str, ...]:
+        """Return the names of its ports."""
+        return self.ports if isinstance(self.ports, tuple) else self.ports(config)
 
 
 def load_backends() -> dict[str, Backend]:

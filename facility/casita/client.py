@@ -6,7 +6,6 @@ directory is the credential) or anywhere after ``casita login``.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 import time
@@ -15,16 +14,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import platformdirs
 
 from casita.auth import could_be_token
-from casita.config.units import round_duration
 from casita.errors import CasitaError, LoginError, ServiceError, StateError
 from casita.files import private_directory, read_json, write_json
 from casita.site import LOGIN_PREFIX, Site, default_state, open_site
+from casita.units import round_duration
 
 TIMEOUT = httpx.Timeout(60, connect=10)
 """Seconds; the gateway's long polls last 20."""
@@ -194,10 +192,12 @@ def _refusal(response: httpx.Response, url: str) -> LoginError:
 
 
 def error_of(response: httpx.Response) -> tuple[str, str]:
-    """Return (message, hint) of an error answer: in our form, the gateway's or the hub's."""
+    """Return (message, hint) of an error answer: our form, OAuth's, the gateway's or the hub's."""
     try:
         content = response.json()
         error = content.get("error") or content.get("message") or ""
+        if said := content.get("error_description"):  # OAuth's form, RFC 6749
+            return str(said), str(content.get("hint", ""))
     except (ValueError, AttributeError):
         return "", ""
     if isinstance(error, Mapping):
@@ -365,44 +365,6 @@ def forget(url: str) -> str:
         current = next(iter(logins), "")
     _store(logins, current)
     return current
-
-
-def checked_url(url: str, *, insecure: bool) -> str:
-    """Return a facility's URL in its normal form: scheme, host and port.
-
-    Without a scheme it is https, on this machine http.
-
-    Raises
-    ------
-    LoginError
-        It is no http(s) URL, or a token would travel in clear over a network.
-    """
-    try:
-        parts = urlsplit(url if "://" in url else f"//{url}")
-        host, port = parts.hostname, parts.port
-        httpx.URL(host=host or "")
-    except (ValueError, httpx.InvalidURL):
-        parts, host, port = SplitResult("", "", "", "", ""), None, None
-    scheme = parts.scheme or ("http" if host and _is_loopback(host) else "https")
-    wrong = not host or "@" in parts.netloc or any(one.isspace() for one in parts.netloc)
-    if scheme not in ("http", "https") or wrong:
-        raise LoginError(f"{url!r} is no URL of a facility", hint="e.g. https://casita.example.org")
-    if scheme == "http" and not insecure and not _is_loopback(host or ""):
-        raise LoginError(
-            f"{url} is not encrypted: the token would travel in clear",
-            hint="use https, or say --insecure on a network that you trust",
-        )
-    named = f"[{host}]" if ":" in (host or "") else host
-    return f"{scheme}://{named}:{port}" if port else f"{scheme}://{named}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def time_left(login: Connection) -> str:

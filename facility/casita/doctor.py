@@ -19,13 +19,14 @@ import psutil
 from casita import supervisor, sweep
 from casita.accounts import account
 from casita.backend import Finding
-from casita.config.units import format_size
 from casita.errors import LoginError
 from casita.files import closed_to_others, tail
+from casita.ports import first_open_port
 from casita.processes import BIN
 from casita.runtime import PYTHON, SPACE_NEEDED
-from casita.site import Site, first_open_port
+from casita.site import Site
 from casita.status import status
+from casita.units import format_size
 
 PAM = Path("/etc/pam.d/login")
 LOW_SPACE = 5 * 2**30

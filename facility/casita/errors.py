@@ -70,3 +70,7 @@ class ServiceError(CasitaError, RuntimeError):
 
 class LoginError(CasitaError, PermissionError):
     """No credentials, or the facility refused them (401, 403)."""
+
+
+class DeniedError(LoginError):
+    """The credentials are good, but not for this (403)."""

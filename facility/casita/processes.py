@@ -13,7 +13,7 @@ from typing import Any
 import tomli_w
 
 from casita.backend import Process
-from casita.site import GATEWAY_PREFIX, LOGIN_PREFIX, Site
+from casita.site import GATEWAY_PREFIX, LOGIN_PREFIX, TOKENS_PREFIX, Site
 
 BIN = Path(sys.prefix) / "bin"
 
@@ -71,6 +71,13 @@ def processes(site: Site) -> list[Process]:
             command=(python, "-m", "casita.login", "--state", state),
             port=ports["login"],
             health=local("login", f"{LOGIN_PREFIX}/health"),
+            priority=40,
+        ),
+        Process(
+            name="tokens",
+            command=(python, "-m", "casita.tokens", "--state", state),
+            port=ports["tokens"],
+            health=local("tokens", f"{TOKENS_PREFIX}/health"),
             priority=40,
         ),
         Process(

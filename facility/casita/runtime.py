@@ -11,12 +11,14 @@ import fcntl
 import os
 import shutil
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -24,11 +26,11 @@ import psutil
 from casita import supervisor, sweep
 from casita.backend import Process
 from casita.config import FacilityConfig
-from casita.config.units import format_size
 from casita.errors import CasitaError, ProcessError, StateError
 from casita.files import closed_to_others, own_directory, read_json, tail, write_atomic
 from casita.processes import generated_files, processes, rules_file
 from casita.site import Site, make_directories, open_site, prepare
+from casita.units import format_size
 
 PYTHON = (Path(sys.prefix), Path(sys.executable))
 """What users' processes need to enter, besides their own folders."""
@@ -306,11 +308,21 @@ def healthy(process: Process) -> bool:
     if not process.health:
         return True
     try:
+        if process.health.startswith("root:"):
+            return _speaks_xrootd(process.health)
         # No secret is sent, and the certificate may name another host than 127.0.0.1.
         answer = httpx.get(process.health, timeout=5, trust_env=False, verify=False)
         return answer.status_code < 400
-    except httpx.HTTPError:
+    except (httpx.HTTPError, OSError):
         return False
+
+
+def _speaks_xrootd(url: str) -> bool:
+    """Whether an XRootD server answers the handshake (XRootD Protocol 5.1.0, section 2.2)."""
+    where = urlsplit(url)
+    with socket.create_connection((where.hostname, where.port or 1094), timeout=5) as there:
+        there.sendall(struct.pack(">5i", 0, 0, 0, 4, 2012))
+        return len(there.recv(16)) > 0
 
 
 def _not_ready(

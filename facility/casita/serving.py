@@ -30,7 +30,7 @@ from prometheus_client import (
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from casita.errors import CasitaError, LoginError, ServiceError
+from casita.errors import CasitaError, DeniedError, LoginError, MissingError, ServiceError
 
 logger = logging.getLogger("casita.serving")
 BODY_BYTES = 64 * 1024
@@ -112,8 +112,12 @@ def status_of(error: CasitaError) -> tuple[int, str]:
     """Return (HTTP status, code) for an error that may be shown."""
     if isinstance(error, Refused):
         return error.status, error.code
+    if isinstance(error, DeniedError):
+        return 403, "forbidden"
     if isinstance(error, LoginError):
         return 401, "unauthorized"
+    if isinstance(error, MissingError):
+        return 404, "not_found"
     if isinstance(error, ServiceError):
         return 503, "unavailable"
     return 500, "failed"

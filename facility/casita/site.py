@@ -19,7 +19,6 @@ State directory (0700; files with secrets 0600)::
 from __future__ import annotations
 
 import os
-import random
 import secrets
 import socket
 import sys
@@ -34,7 +33,7 @@ import platformdirs
 import tomli_w
 
 from casita import config as configuration
-from casita.backend import Backend, Place, load_backends
+from casita.backend import Backend, Issuer, Place, Trust, load_backends
 from casita.config import FacilityConfig
 from casita.errors import StateError
 from casita.files import (
@@ -45,6 +44,7 @@ from casita.files import (
     write_atomic,
     write_json,
 )
+from casita.ports import choose_ports
 
 PORTS = (
     "public",  # the URL people use (traefik)
@@ -55,12 +55,14 @@ PORTS = (
     "gateway_web",  # dask-gateway's own HTTP proxy: dashboards, behind the front
     "front",  # the gateway's only public door
     "login",  # device login and tokens
+    "tokens",  # the issuer of storage tokens
 )
 FOLDERS = ("secrets", "etc", "logs", "run", "hub", "gateway", "home", "data", "backends")
 ANYWHERE = ("", "0.0.0.0", "::")
 """Listening addresses that mean all of the machine's."""
 GATEWAY_PREFIX = "/services/dask-gateway"
 LOGIN_PREFIX = "/services/login"
+TOKENS_PREFIX = "/services/tokens"
 
 
 def default_state() -> Path:
@@ -179,9 +181,50 @@ class Site:
             url=self.url,
             hub_api=self.hub_api,
             directory=self.state / "backends" / backend.name,
-            ports={name: self.ports[f"{backend.name}.{name}"] for name in backend.ports},
+            ports={
+                name: self.ports[f"{backend.name}.{name}"]
+                for name in backend.ports_of(self.settings(backend))
+            },
             python=sys.executable,
+            trust=self.trust(backend.name),
+            profile=self.config.facility.profile,
+            tls=self.tls,
+            storage=self.storage / backend.name,
+            issuer=f"http://127.0.0.1:{self.ports['tokens']}{TOKENS_PREFIX}/token",
+            secret_file=lambda name: self.secret_file(f"{backend.name}_{name}"),
         )
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """PEM files of the certificate chain and its key, if there are."""
+        facility = self.config.facility
+        if facility.tls_certificate is None or facility.tls_key is None:
+            return None
+        return facility.tls_certificate.absolute(), facility.tls_key.absolute()
+
+    @property
+    def storage(self) -> Path:
+        """Bulky files of backends. As root, their programs run under accounts of their own."""
+        if os.getuid() == 0:
+            return Path("/var/cache") / f"casita-{self.instance}"
+        return self.state / "backends"
+
+    @property
+    def issuer(self) -> str:
+        """What storage tokens of this facility name as their issuer."""
+        return f"{self.url}{TOKENS_PREFIX}"
+
+    def audience(self, name: str) -> str:
+        """Return whom a storage token for the backend ``name`` is for."""
+        return f"{self.url}/services/{name}"
+
+    def trust(self, name: str) -> Trust:
+        """Return whose storage tokens the backend ``name`` accepts."""
+        # Services are on this machine, where no certificate need be believed.
+        local = f"http://127.0.0.1:{self.ports['tokens']}{TOKENS_PREFIX}"
+        own = Issuer(self.issuer, f"{local}/jwks", f"{local}/revoked")
+        others = (Issuer(one.issuer, base=one.base) for one in self.config.tokens.trusted)
+        return Trust(self.audience(name), (own, *others))
 
     def settings(self, backend: Backend) -> Any:
         """Return the validated ``[backends.<name>]`` of one backend."""
@@ -193,15 +236,20 @@ class Site:
         for backend in self.backends.values():
             environment |= backend.environment
             environment |= backend.user_environment(self.settings(backend), self.place(backend))
-        return environment
+        modules = [backend.kernel for backend in self.backends.values() if backend.kernel]
+        return environment | {"CASITA_KERNEL": ",".join(modules)}
 
     # ---- secrets
     def secret(self, name: str, size: int = 32) -> str:
         """Return the secret ``name`` as hex, generating ``size`` random bytes the first time."""
+        return self.secret_file(name, size).read_text().strip()
+
+    def secret_file(self, name: str, size: int = 32) -> Path:
+        """Return the file that holds the secret ``name``."""
         path = self.state / "secrets" / name
         if not path.exists():
             create_once(path, secrets.token_hex(size))
-        return path.read_text().strip()
+        return path
 
 
 def _reachable(host: str) -> str:
@@ -245,7 +293,14 @@ def prepare(config: FacilityConfig, state: Path, *, forget_ports: Iterable[str] 
     """
     state = make_directories(state)
     backends = configuration.enabled_backends(config, load_backends())
-    wanted = [*PORTS, *(f"{b.name}.{port}" for b in backends.values() for port in b.ports)]
+    wanted = [
+        *PORTS,
+        *(
+            f"{one.name}.{port}"
+            for one in backends.values()
+            for port in one.ports_of(configuration.backend_settings(config, one))
+        ),
+    ]
     fixed = {"public": config.facility.port, "traffic": config.gateway.port}
     stored = read_json(state / "site.json", {}).get("ports", {})
     kept = {name: port for name, port in stored.items() if name not in set(forget_ports)}
@@ -289,77 +344,12 @@ def open_site(state: Path) -> Site:
         name: backend
         for name, backend in configuration.enabled_backends(config, backends).items()
         # One that was installed since the last `up` has no place here yet.
-        if all(f"{name}.{port}" in ports for port in backend.ports)
+        if all(
+            f"{name}.{port}" in ports
+            for port in backend.ports_of(configuration.backend_settings(config, backend))
+        )
     }
     return Site(config=config, state=state, ports=ports, backends=placed)
-
-
-def choose_ports(
-    wanted: Iterable[str],
-    fixed: Mapping[str, int],
-    kept: Mapping[str, int],
-    *,
-    reserved: bool = False,
-) -> dict[str, int]:
-    """Return a port per name: the fixed one, else the one of last time, else a free one.
-
-    Parameters
-    ----------
-    reserved
-        Choose ports that only root can take, if this machine has any.
-    """
-    wanted = list(wanted)
-    ports = {name: fixed.get(name) or kept.get(name) or 0 for name in wanted}
-    missing = [name for name in wanted if not ports[name]]
-    taken = set(ports.values())
-    while missing:
-        for name, port in zip(missing, free_ports(len(missing), reserved=reserved), strict=True):
-            if port not in taken:
-                ports[name] = port
-                taken.add(port)
-        missing = [name for name in missing if not ports[name]]
-    return ports
-
-
-def free_ports(count: int, *, reserved: bool = False) -> list[int]:
-    """Return ``count`` different TCP ports on which nobody listens now."""
-    candidates = reserved_ports() if reserved else []
-    held: list[socket.socket] = []
-    try:
-        while len(held) < count:
-            one = socket.socket()
-            try:
-                one.bind(("127.0.0.1", candidates.pop() if candidates else 0))
-            except OSError:
-                one.close()
-            else:
-                held.append(one)
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
-
-
-def reserved_ports() -> list[int]:
-    """Return ports that only root can take and that no known service has, in random order."""
-    ports = [port for port in range(600, first_open_port()) if not _service(port)]
-    random.shuffle(ports)
-    return ports
-
-
-def first_open_port() -> int:
-    """Return the first port that any user of this machine may take."""
-    try:
-        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
-    except (OSError, ValueError):
-        return 1024
-
-
-def _service(port: int) -> str:
-    try:
-        return socket.getservbyport(port, "tcp")
-    except OSError:
-        return ""
 
 
 def _check_owner(state: Path) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from casita.files import tail
-from casita.site import free_ports
+from casita.ports import free_ports
 
 pytest.importorskip("jupyterlab")
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from casita import gateway
-from casita.site import free_ports
+from casita.ports import free_ports
 
 GUARD = Path(gateway.__file__).with_name("guard.py")
 ANSWERS = {"token mine": 200, "token bobs": 403, "token gone": 404, "token broken": 500}

@@ -12,7 +12,8 @@ from casita.backend import Backend, load_backends
 from casita.config import FacilityConfig
 from casita.errors import StateError
 from casita.files import write_atomic
-from casita.site import Site, choose_ports, first_open_port, open_site, prepare
+from casita.ports import choose_ports, first_open_port
+from casita.site import Site, open_site, prepare
 
 
 def test_state_is_private_and_kept(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from casita.backend import load_backends
-from casita.cli import config, data, demo, facility, login
+from casita.cli import config, data, demo, facility, login, storage
 from casita.errors import CasitaError
 
 UsageError: Any = typer.BadParameter.__base__
@@ -34,6 +34,7 @@ def build() -> typer.Typer:
             app.registered_commands.append(command)
         for group in part.app.registered_groups:
             app.registered_groups.append(group)
+    login.tokens.registered_commands += storage.app.registered_commands
     app.add_typer(config.app, name="config")
     app.add_typer(data.app, name="data")
     for backend in load_backends().values():

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from casita.cli.options import JsonOption, StateOption
-from casita.cli.progress import progress
-from casita.config.units import format_size
 from casita.data import data_directory
 from casita.data.catalogue import GENERATED, OPEN_DATA, SAMPLES, Sample, entries, find
 from casita.errors import DataError
+from casita.progress import progress
+from casita.units import format_size
 
 app = typer.Typer(help="Datasets: list, fetch, generate, remove.", no_args_is_help=True)
 

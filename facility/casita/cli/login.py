@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from casita.addresses import checked_url
 from casita.backend import load_backends
 from casita.cli.options import ConnectionOption, JsonOption
 from casita.client import (
     Connection,
     checked,
-    checked_url,
     connection,
     forget,
     remember,
@@ -35,10 +35,10 @@ from casita.client import (
     session,
     time_left,
 )
-from casita.config.units import parse_duration, round_duration
 from casita.errors import CasitaError, LoginError, ServiceError
 from casita.login.scopes import meaning
 from casita.site import LOGIN_PREFIX
+from casita.units import parse_duration, round_duration
 
 app = typer.Typer()
 tokens = typer.Typer(

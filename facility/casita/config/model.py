@@ -8,15 +8,32 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from casita.addresses import is_loopback
+from casita.auth.scopes import normalised
 from casita.backend import Settings
-from casita.config.units import Duration, Size
+from casita.units import Duration, Size
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 UserName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.-]{0,31}$")]
 Profile = Literal["embedded", "multiuser"]
+
+
+def _issuer(url: str) -> str:
+    """Refuse an issuer that somebody on the way could pretend to be."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and is_loopback(parts.hostname or "")
+    ):
+        raise ValueError(f"{url!r} is no https:// URL")
+    return url
+
+
+StoragePath = Annotated[str, AfterValidator(normalised)]
+"""An absolute path as storage tokens know it."""
 
 
 class FacilityTable(Settings):
@@ -150,6 +167,58 @@ class GatewayTable(Settings):
         return self
 
 
+class GroupTable(Settings):
+    """Paths that a group of users may read or write."""
+
+    members: list[UserName] = Field(
+        default_factory=list, description="Users, besides those of the hub's group of this name."
+    )
+    read: list[StoragePath] = Field(default_factory=list, description="They may read below these.")
+    write: list[StoragePath] = Field(
+        default_factory=list, description="They may read, add, replace and delete below these."
+    )
+    stage: list[StoragePath] = Field(
+        default_factory=list,
+        description="They may decide below these what caches keep: pin and evict.",
+    )
+
+
+class TrustedIssuer(Settings):
+    """An issuer of tokens outside the facility, e.g. an experiment's IAM, or CILogon."""
+
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        description="Its URL, exactly as in its tokens."
+    )
+    base: StoragePath = Field(
+        default="/", description="The paths in its tokens lie below this one of ours."
+    )
+
+
+class TokensTable(Settings):
+    """Storage tokens: what users' tokens for data services allow, and whose tokens are good."""
+
+    lifetime: Annotated[Duration, Field(ge=20, le=3600)] = Field(
+        default=900, description="Life of a storage token; it is renewed by itself."
+    )
+    read: list[StoragePath] = Field(
+        default_factory=list,
+        description="Everybody may read below these paths. Besides, each user has `/user/NAME`. "
+        "The one person of the embedded profile may read and write everything.",
+        examples=[["/store"]],
+    )
+    groups: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")], GroupTable] = Field(
+        default_factory=dict,
+        description="What members of a group may do besides: `[tokens.groups.NAME]` with the "
+        "lists `members`, `read`, `write` and `stage`.",
+        examples=[{"cms": {"members": ["ada"], "read": ["/store/mc"], "write": ["/group/cms"]}}],
+    )
+    trusted: list[TrustedIssuer] = Field(
+        default_factory=list,
+        description="Issuers outside the facility whose tokens its data services accept, too: "
+        "`[[tokens.trusted]]` with `issuer`, and `base` if their paths lie below one of ours.",
+    )
+
+
 def _machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -161,6 +230,7 @@ class FacilityConfig(Settings):
     login: LoginTable = Field(default_factory=LoginTable)
     servers: ServersTable = Field(default_factory=ServersTable)
     gateway: GatewayTable = Field(default_factory=GatewayTable)
+    tokens: TokensTable = Field(default_factory=TokensTable)
     backends: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="One table per installed backend, `[backends.<name>]`; `enabled = false` "

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, PlainSerializer
 from pydantic.fields import FieldInfo
 
 from casita.config.model import FacilityConfig
-from casita.config.units import parse_duration, parse_size
+from casita.units import parse_duration, parse_size
 
 
 @dataclass(frozen=True)

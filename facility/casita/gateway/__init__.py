@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from casita.site import GATEWAY_PREFIX, Site
+from casita.site import GATEWAY_PREFIX, TOKENS_PREFIX, Site
 
 SERVICE = "dask-gateway"
 """Name of the hub service; ``access:services!service=dask-gateway`` is the scope that opens it."""
@@ -77,6 +77,8 @@ def _backend(site: Site, c: Any) -> None:
     backend.failed_directory = str(site.state / "gateway" / "failed")
     backend.homes_directory = str(site.state / "home")
     backend.instance = site.instance
+    backend.issuer = f"http://127.0.0.1:{site.ports['tokens']}{TOKENS_PREFIX}/token"
+    backend.issuer_token = site.secret("gateway_token")
     backend.user_clusters = gateway.user_clusters
     backend.user_cores = gateway.user_cores
     backend.user_memory = gateway.user_memory

@@ -33,6 +33,7 @@ from traitlets import Integer, Unicode
 from casita.accounts import account
 from casita.errors import LoginError
 from casita.gateway import logs
+from casita.gateway.issuer import storage_token
 from casita.gateway.limits import (
     Limits,
     Share,
@@ -62,6 +63,8 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
     failed_directory = Unicode(config=True, help="Where logs of failed clusters are kept.")
     homes_directory = Unicode(config=True, help="Home folders of the embedded profile.")
     instance = Unicode(config=True, help="The facility's CASITA_INSTANCE.")
+    issuer = Unicode(config=True, help="URL of the issuer's token endpoint.")
+    issuer_token = Unicode(config=True, help="The gateway's own token at the hub.")
     user_clusters = Integer(config=True, help="Clusters a user may have at a time.")
     user_cores = Integer(config=True, help="Worker cores a user may have at a time.")
     user_memory = Integer(config=True, help="Worker memory (bytes) a user may have at a time.")
@@ -137,6 +140,10 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
             msg = {**msg, "count": min(msg["count"], max(most, 0))}
         await super().on_cluster_heartbeat(cluster_name, msg)
 
+    async def storage_token(self, username: str, audience: str) -> dict[str, Any]:
+        """Return what the issuer answers for one of its user's clusters."""
+        return await storage_token(self.issuer, self.issuer_token, username, audience)
+
     # ---- processes
 
     def get_env(self, cluster: Cluster) -> dict[str, str]:
@@ -146,6 +153,9 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
             **super().get_env(cluster),
             "CASITA_INSTANCE": self.instance,
             "HOME": self.home(cluster.username),
+            "BEARER_TOKEN_FILE": str(
+                Path(cluster.state["workdir"], "bearer", f"bt_u{os.getuid()}")
+            ),
             # Not a folder in /tmp that anybody may have made first, with pickles in it.
             "DASK_TEMPORARY_DIRECTORY": cluster.state["workdir"],
             # Numerical libraries take all cores of the machine otherwise.

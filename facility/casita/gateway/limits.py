@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from casita.config.units import format_size
+from casita.units import format_size
 
 
 @dataclass(frozen=True)

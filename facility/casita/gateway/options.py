@@ -88,8 +88,9 @@ def commands(environment: Path, *, preloads: bool) -> tuple[list[str], list[str]
     environment
         The folder that holds ``bin/dask``.
     preloads
-        Whether casita is installed there.  If not, the guard of dashboards and the facts come as
-        files, which need nothing but dask, and nothing is done to start faster.
+        Whether casita is installed there.  If not, the guard of dashboards, the facts and the
+        storage token come as files, which need nothing but dask, and nothing is done to start
+        faster.
         (``--no-dashboard`` would be no way out: dask then still serves logs and task names to
         whoever asks.)
     """
@@ -100,9 +101,13 @@ def commands(environment: Path, *, preloads: bool) -> tuple[list[str], list[str]
         here = Path(__file__)
         guard = ["--preload", str(here.with_name("guard.py"))]
         facts = ["--preload", str(here.with_name("facts.py"))]
-        return [dask, "scheduler", *guard, *facts], [*worker, *guard]
+        bearer = ["--preload", str(here.with_name("bearer.py"))]
+        return [dask, "scheduler", *guard, *facts, *bearer], [*worker, *guard, *bearer]
     guard = ["--preload", "casita.gateway.guard"]
     facts = ["--preload", "casita.gateway.facts"]
     late = ["--no-dashboard", "--preload", "casita.gateway.dashboard"]
     warm = ["--preload", "casita.gateway.warm"]
-    return [dask, "scheduler", *guard, *facts, *late], [*worker, *guard, *warm]
+    bearer = ["--preload", "casita.gateway.bearer"]
+    scheduler = [dask, "scheduler", *guard, *facts, *bearer, *late]
+    startup = ["--preload", "casita.startup"]
+    return scheduler, [*worker, *guard, *bearer, *startup, *warm]

@@ -1,8 +1,9 @@
-"""What casita adds to the gateway's API: a user's limits, logs and names of their clusters."""
+"""What casita adds to the gateway's API: limits, logs and names of clusters, storage tokens."""
 
 from __future__ import annotations
 
 import json
+import secrets
 
 from aiohttp import web
 from dask_gateway_server.routes import api_handler
@@ -72,3 +73,30 @@ def _label(body: str) -> str:
         return LABEL.validate(label)
     except (ValueError, TypeError) as error:
         raise web.HTTPUnprocessableEntity(reason=str(error)) from None
+
+
+@routes.post("/api/v1/clusters/{cluster_name}/bearer")
+@api_handler  # type: ignore[untyped-decorator]
+async def bearer(request: web.Request) -> web.Response:
+    """Give a cluster's scheduler or worker a storage token of its owner: ``{"audience": ...}``.
+
+    Raises
+    ------
+    aiohttp.web.HTTPUnauthorized
+        The request lacks the cluster's own credential.
+    aiohttp.web.HTTPForbidden
+        The issuer gives the owner no such token.
+    aiohttp.web.HTTPServiceUnavailable
+        The issuer does not answer.
+    """
+    backend, name = request.app["backend"], request.match_info["cluster_name"]
+    cluster = await backend.get_cluster(name)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    sent, expected = token.encode(), cluster.token.encode() if cluster else b""
+    if scheme != "token" or not expected or not secrets.compare_digest(sent, expected):
+        raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "token"})
+    try:
+        audience = str(json.loads(await request.text())["audience"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise web.HTTPUnprocessableEntity(reason='send {"audience": "cache"}') from None
+    return web.json_response(await backend.storage_token(cluster.username, audience))

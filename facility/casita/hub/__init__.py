@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from casita import login
+from casita import login, tokens
 from casita.backend import load_backends
 from casita.gateway import front
 from casita.hub import once, pages
@@ -79,6 +79,7 @@ def _services(site: Site, c: Any) -> None:
     c.JupyterHub.services = [
         front.hub_service(site),
         login.hub_service(site),
+        tokens.hub_service(site),
         culler,
         *(
             entry
@@ -96,6 +97,7 @@ def _services(site: Site, c: Any) -> None:
         },
         {"name": "idle-culler", "services": ["idle-culler"], "scopes": CULLER_SCOPES},
         login.hub_role(site),
+        tokens.hub_role(),
         {"name": "user", "scopes": ["self", *access]},
         # The token in a kernel: its own server and the facility's services, not its user's self.
         {"name": "server", "scopes": ["users:activity!user", "access:servers!server", *access]},
@@ -176,6 +178,8 @@ def _one_person(site: Site, c: Any) -> None:
     c.SimpleLocalProcessSpawner.home_dir_template = str(site.state / "home" / "{username}")
     c.Spawner.args = [*KERNELS, *(["--allow-root"] if os.getuid() == 0 else [])]
     c.Spawner.environment["JUPYTER_RUNTIME_DIR"] = str(site.runtime / "jupyter")
+    token_file = str(site.runtime / f"bt_u{os.getuid()}")
+    c.Spawner.environment |= {"CASITA_TOKEN_FILE": token_file, "BEARER_TOKEN_FILE": token_file}
 
 
 def _several_people(site: Site, c: Any) -> None:

@@ -74,7 +74,9 @@ class AccountSpawner(LocalProcessSpawner):  # type: ignore[misc]
         users of the machine can connect to those, and would read whatever a cell prints.
         """
         env = super().user_env(env)
-        folder = Path(self.runtime_directory, str(account(self.user.name).uid))
+        uid = account(self.user.name).uid
+        folder = Path(self.runtime_directory, str(uid))
+        env["CASITA_TOKEN_FILE"] = env["BEARER_TOKEN_FILE"] = str(folder / f"bt_u{uid}")
         env["XDG_RUNTIME_DIR"] = str(folder)
         env["JUPYTER_RUNTIME_DIR"] = str(folder / "jupyter")
         return env

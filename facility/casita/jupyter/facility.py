@@ -13,7 +13,7 @@ import httpx
 from casita import __version__
 from casita.client import Connection, async_session, checked
 from casita.errors import CasitaError
-from casita.jupyter import state
+from casita.jupyter import bearer, state
 from casita.jupyter.events import Events
 from casita.jupyter.extension import LOADED, Extension, Route
 from casita.jupyter.handlers import JsonHandler, allowed, count_changes_only
@@ -156,5 +156,10 @@ class FacilityExtension(Extension):
         return {"facility": self.watch}
 
     async def work(self) -> None:
-        """Keep looking while somebody follows."""
-        await self.watch.run()
+        """Keep looking while somebody follows, and a storage token for the kernels."""
+        keeper = bearer.start()
+        try:
+            await self.watch.run()
+        finally:
+            if keeper:
+                keeper.stop()

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from casita.files import tail
-from casita.site import free_ports
+from casita.ports import free_ports
 
 HIDDEN = ("CASITA", "JUPYTER", "DASK_")
 

@@ -18,7 +18,6 @@ from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from casita.config.units import format_duration
 from casita.errors import CasitaError, LoginError
 from casita.login.hub import Hub
 from casita.login.scopes import meaning
@@ -26,6 +25,7 @@ from casita.login.store import Request as Asked
 from casita.login.store import Store, normal_code
 from casita.serving import status_of
 from casita.site import LOGIN_PREFIX, Site
+from casita.units import format_duration
 
 TEMPLATES = Jinja2Templates(Path(__file__).parent / "templates")
 SESSION = "casita-login"

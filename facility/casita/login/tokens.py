@@ -16,11 +16,11 @@ from prometheus_client import Counter
 from pydantic import AfterValidator, BaseModel, Field
 
 from casita.auth import HubUser, bearer
-from casita.config.units import Duration, format_duration, round_duration
 from casita.login import NOTE, scopes
 from casita.login.hub import Hub
 from casita.serving import Refused
 from casita.site import LOGIN_PREFIX, Site
+from casita.units import Duration, format_duration, round_duration
 
 logger = logging.getLogger("casita.login")
 OPERATOR_SECONDS = 3600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -42,6 +43,25 @@ async def user_of(http: httpx.AsyncClient, hub_api: str, token: str) -> HubUser:
     ServiceError
         The hub does not answer, or is in trouble.
     """
+    model = await model_of(http, hub_api, token)
+    if model.get("kind") != "user":
+        raise LoginError("the token belongs to no user", hint="`casita login URL` gets one")
+    return HubUser(
+        name=str(model["name"]),
+        scopes=frozenset(model.get("scopes", ())),
+        groups=frozenset(model.get("groups") or ()),
+        token_id=str(model.get("token_id") or ""),
+    )
+
+
+async def model_of(http: httpx.AsyncClient, hub_api: str, token: str) -> dict[str, Any]:
+    """Return the hub's model of a token's owner, a user or a service.
+
+    Raises
+    ------
+    LoginError, ServiceError
+        As :func:`user_of`.
+    """
     if not could_be_token(token):
         raise LoginError("no valid token was sent", hint="`casita login URL` gets one")
     try:
@@ -54,12 +74,5 @@ async def user_of(http: httpx.AsyncClient, hub_api: str, token: str) -> HubUser:
         )
     if answer.is_error:
         raise ServiceError(f"the hub answers {answer.status_code}", hint="try again in a moment")
-    model = answer.json()
-    if model.get("kind") != "user":
-        raise LoginError("the token belongs to no user", hint="`casita login URL` gets one")
-    return HubUser(
-        name=str(model["name"]),
-        scopes=frozenset(model.get("scopes", ())),
-        groups=frozenset(model.get("groups") or ()),
-        token_id=str(model.get("token_id") or ""),
-    )
+    model: dict[str, Any] = answer.json()
+    return model
