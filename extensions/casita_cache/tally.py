@@ -119,6 +119,7 @@ class FileTotals:
     ``accesses`` is over the file's life in the cache.
     """
 
+    server: int
     path: str
     size: int
     blocks: int
@@ -170,7 +171,7 @@ class Tally:
         self._most_users, self._most_files = users, files
         self._runs: dict[int, _Run] = {}
         self._users: dict[tuple[str, bool], UserTotals] = {}
-        self._files: dict[str, FileTotals] = {}
+        self._files: dict[tuple[int, str], FileTotals] = {}
 
     def add(self, packet: Iterable[Event]) -> None:
         """Count all events of one packet, as :func:`casita_cache.streams.decode` returns them."""
@@ -258,8 +259,10 @@ class Tally:
             fetched=event.missed if event.fetched is None else event.fetched,
             closed_files=1,
         )
-        before = self._files.pop(event.path, None)
+        key = event.source.server, event.path
+        before = self._files.pop(key, None)
         file = FileTotals(
+            server=event.source.server,
             path=event.path,
             size=event.size,
             blocks=event.blocks,
@@ -269,7 +272,7 @@ class Tally:
             missed=event.missed + (before.missed if before else 0),
             closed=event.closed,
         )
-        _put(self._files, event.path, file, self._most_files)
+        _put(self._files, key, file, self._most_files)
 
 
 _Totals = TypeVar("_Totals", ServerTotals, UserTotals)

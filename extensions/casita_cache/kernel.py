@@ -1,0 +1,73 @@
+"""In a notebook, and on Dask workers: reading through the cache, and what it did."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+from casita_cache.doors import Doors
+from casita_cache.routing import VARIABLE, parse
+
+SWITCH = "CASITA_CACHE_OFF"
+"""Environment variable: any value but 0 keeps kernels and workers from using the cache."""
+_doors: Doors | None = None
+
+
+def install() -> bool:
+    """Read through the caches of the facility from now on; returns whether there are any.
+
+    Called when a kernel or a Dask worker starts. Costs nothing where no cache is configured.
+    """
+    global _doors
+    text = os.environ.get(VARIABLE, "")
+    if not text or os.environ.get(SWITCH, "0") != "0":
+        return False
+    if _doors is None:
+        routes = parse(text)
+        if not routes.all:
+            return False
+        try:
+            _stand_in(doors := Doors(routes))
+        except ImportError:
+            return False  # an environment without XRootD reads nothing by it
+        _doors = doors
+    _doors.on = True
+    return True
+
+
+def _stand_in(doors: Doors) -> None:
+    from XRootD.client import file, filesystem
+
+    from casita_cache import transparent, urls
+
+    transparent.File.doors = transparent.FileSystem.doors = doors
+    # The names under which these modules know pyxrootd's own.
+    file.client = SimpleNamespace(**{**vars(file.client), "File": transparent.File})
+    filesystem.client = SimpleNamespace(
+        **{**vars(filesystem.client), "FileSystem": transparent.FileSystem}
+    )
+    urls.follow(doors)
+
+
+def on() -> bool:
+    """Read through the cache (again); returns whether there is one."""
+    os.environ.pop(SWITCH, None)
+    return install()
+
+
+def off() -> None:
+    """Read from the origins themselves from now on; files that are open stay as they are."""
+    os.environ[SWITCH] = "1"
+    if _doors is not None:
+        _doors.on = False
+
+
+def doors() -> Doors | None:
+    """Return the caches in use, or None."""
+    return _doors
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Install it (called by IPython for ``%load_ext casita_cache.kernel``)."""
+    install()
