@@ -29,7 +29,7 @@ from casita_cache.servers import (
 )
 from casita_cache.settings import CacheSettings
 
-__all__ = ["backend"]
+__all__ = ["backend", "files", "fileset", "off", "on", "report"]
 PREFIX = "/services/cache"
 CLIENT = {
     # Otherwise a kernel waits minutes for a server that is down (XRootD's defaults: 120 s, 5
@@ -128,13 +128,16 @@ def _user_environment(config: CacheSettings, place: Place) -> dict[str, str]:
 
 
 def _check(config: CacheSettings, place: Place) -> list[Finding]:
-    return []
+    from casita_cache import doctor
+
+    return doctor.check(config, place)
 
 
 backend = Backend(
     name="cache",
     title="Cache",
     config=CacheSettings,
+    commands="casita_cache.commands:app",
     ports=ports,
     processes=_processes,
     hub_services=_hub_services,
@@ -143,3 +146,12 @@ backend = Backend(
     scopes={"cache": "access:services!service=cache"},
     check=_check,
 )
+
+
+def __getattr__(name: str) -> Any:
+    # The facility imports this package for its declaration only.
+    if name in __all__:
+        from casita_cache import kernel
+
+        return getattr(kernel, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

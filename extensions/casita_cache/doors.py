@@ -86,13 +86,37 @@ class Door:
             self._good_until, self._bad_until = 0.0, time.monotonic() + DOWN_SECONDS
             say, self._warned = not self._warned, True
         if say:
-            sentence = (
+            _warn(
                 f"the cache of {self._route.addresses[0]} does not serve ({reason.strip()}): "
                 "files come from there directly, and slower"
             )
-            logger.warning(sentence)
-            with suppress(CacheWarning):  # where warnings are errors: not in XRootD's threads
-                warnings.warn(CacheWarning(sentence), stacklevel=2)
+
+    def gave_up(self, path: str, reason: str, *, corrupt: bool) -> None:
+        """Say that one file comes from its origin, and have its cached copy checked."""
+        url = self.origin_url(path)
+        _warn(f"the cache could not give {url} ({reason}): it comes from its origin")
+        if corrupt:
+            # Not a daemon: a short program waits for it before it ends.
+            threading.Thread(target=_report, args=[url]).start()
+
+
+def _warn(sentence: str) -> None:
+    logger.warning(sentence)
+    with suppress(CacheWarning):  # where warnings are errors: not in XRootD's threads
+        warnings.warn(CacheWarning(sentence), stacklevel=3)
+
+
+def _report(url: str) -> None:
+    """Tell the service of a corrupt copy, which it drops then."""
+    from casita.client import connection
+    from casita.errors import CasitaError
+    from casita_cache.client import Cache
+
+    try:
+        with connection().http() as http:
+            Cache(http).suspect(url)
+    except CasitaError as error:
+        logger.info("the corrupt copy of %s was not reported: %s", url, error)
 
 
 class Doors:

@@ -12,6 +12,7 @@ from casita_cache.routing import VARIABLE, parse
 SWITCH = "CASITA_CACHE_OFF"
 """Environment variable: any value but 0 keeps kernels and workers from using the cache."""
 _doors: Doors | None = None
+_reporter: Any = None
 
 
 def install() -> bool:
@@ -61,6 +62,42 @@ def off() -> None:
     os.environ[SWITCH] = "1"
     if _doors is not None:
         _doors.on = False
+
+
+def report() -> Any:
+    """Return where the bytes came from that were read since the report before.
+
+    Reads of the Dask cluster that this program is connected to are in it, too. In a notebook it
+    shows itself as a table; ``hit_ratio``, ``read``, ``hit``, ``from_origin`` (bytes) and ``lines``
+    (a line a file) are for programs.
+    """
+    from casita_cache.reporting import Reporter
+
+    global _reporter
+    _reporter = _reporter or Reporter()
+    return _reporter.report()
+
+
+def fileset(*names: str) -> dict[str, Any]:
+    """Return datasets of the facility's catalogue in coffea's form.
+
+    Raises
+    ------
+    CasitaError
+        There is no such dataset, or no facility.
+    """
+    # Not before they are needed: every worker imports this module when it starts.
+    from casita.client import connection
+    from casita_cache.client import Cache
+
+    with connection().http() as http:
+        cache = Cache(http)
+        return {key: one for name in names for key, one in cache.fileset(name).items()}
+
+
+def files(name: str) -> list[str]:
+    """Return the URLs of a dataset's files."""
+    return list(fileset(name)[name]["files"])
 
 
 def doors() -> Doors | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,6 +38,7 @@ def check(status: Any, url: str) -> None:
     """
     if status.ok:
         return
+    url = re.sub(r"//[^/@]*@", "//", url)  # a login name tells people nothing
     said = " ".join(str(status.message).split()).removeprefix("[ERROR] ")
     if status.errno == NOT_FOUND:
         raise MissingError(f"{url}: there is no such file")

@@ -47,7 +47,6 @@ PREFIX = "/services/cache"
 VARIABLE = "CASITA_CACHE_SERVICE"
 TEND_SECONDS = 15.0
 """How often pins are renewed, keys copied and files compared with their origins."""
-Caller = Annotated[StorageToken, Depends(lambda: None)]
 
 
 class Service:
@@ -277,6 +276,8 @@ def _add_prefetches(app: FastAPI, service: Service, user: Any) -> None:
             caller.require(STAGE, "/")
         return job
 
+    followed = Depends(own)
+
     @app.post(f"{PREFIX}/prefetches", status_code=201)
     def prefetch(body: Targets, caller: StorageToken = user) -> Job:
         """Fetch files into the caches."""
@@ -288,12 +289,12 @@ def _add_prefetches(app: FastAPI, service: Service, user: Any) -> None:
         return [one for one in desk.jobs.all() if one.user == caller.user]
 
     @app.get(f"{PREFIX}/prefetches/{{identifier}}")
-    def one(job: Annotated[Job, Depends(own)]) -> Job:
+    def one(job: Job = followed) -> Job:
         """Tell how far one is."""
         return job
 
     @app.delete(f"{PREFIX}/prefetches/{{identifier}}", status_code=204)
-    def cancel(job: Annotated[Job, Depends(own)]) -> None:
+    def cancel(job: Job = followed) -> None:
         """Stop one; what it has fetched stays."""
         desk.jobs.cancel(job.id)
 

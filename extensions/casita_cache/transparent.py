@@ -26,15 +26,26 @@ SERVER_SAID = 400
 FINAL = {3000, 3006, 3010, 3011, 3016}
 """Answers of a cache that the origin would give, too: bad argument or request, not authorised, not
 found, is a directory (XProtocol.hh)."""
+CORRUPT = 3019
+"""``kXR_ChkSumErr``: what is on the cache's disk is not what was put there."""
 Status = Mapping[str, Any]
 Callback = Callable[..., Any]
 
 
 def failed(status: Status) -> bool:
-    """Whether the cache, and not the file, is the trouble."""
+    """Whether the origin might do better than the cache."""
     if status["ok"]:
         return False
     return not (status["code"] == SERVER_SAID and status["errno"] in FINAL)
+
+
+def tell(door: Door, path: str, status: Status) -> None:
+    """Say that the cache failed, altogether or with this file."""
+    message = " ".join(str(status["message"]).split())
+    if status["code"] == SERVER_SAID:
+        door.gave_up(path, message, corrupt=status["errno"] == CORRUPT)
+    else:
+        door.broke(message)
 
 
 class File:
@@ -72,9 +83,13 @@ class File:
         return _attempt(
             lambda answer: _call(self._raw.open, (self._cached_url(), *arguments), answer),
             lambda answer: self._open_directly(arguments, answer),
-            self._door,
+            self._tell,
             callback,
         )
+
+    def _tell(self, status: Status) -> None:
+        assert self._door is not None
+        tell(self._door, self._path, status)
 
     def _cached_url(self) -> str:
         assert self._door is not None
@@ -113,7 +128,7 @@ class File:
             lambda answer: _attempt(
                 lambda told: _call(getattr(self._raw, method), arguments, told),
                 lambda told: self._go_on_directly(method, arguments, told),
-                door,
+                self._tell,
                 answer,
             )
         )
@@ -166,7 +181,7 @@ class FileSystem:
             return _attempt(
                 lambda answer: _call(cached, arguments, answer, named),
                 lambda answer: _call(direct, arguments, answer, named),
-                door,
+                lambda status: tell(door, "/", status),
                 callback,
             )
 
@@ -187,27 +202,27 @@ def _call(
 def _attempt(
     first: Callable[[Callback | None], Any],
     second: Callable[[Callback | None], Any],
-    door: Door,
+    told: Callable[[Status], None],
     callback: Callback | None,
 ) -> Any:
     """Do the first, and the second if the cache is the trouble; with a callback, by and by."""
     if callback is None:
         status, response = first(None)
         if failed(status):
-            door.broke(status["message"])
+            told(status)
             return second(None)
         return status, response
 
     def answered(status: Status, response: Any, *hosts: Any) -> None:
         if failed(status):
-            door.broke(status["message"])
+            told(status)
             second(callback)
         else:
             callback(status, response, *hosts)
 
     submitted = first(answered)
     if failed(submitted):
-        door.broke(submitted["message"])
+        told(submitted)
         return second(callback)
     return submitted
 

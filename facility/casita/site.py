@@ -233,11 +233,14 @@ class Site:
     def backend_environment(self) -> dict[str, str]:
         """Return what the backends give to every user's server and every Dask worker."""
         environment: dict[str, str] = {}
+        modules = []
         for backend in self.backends.values():
             environment |= backend.environment
-            environment |= backend.user_environment(self.settings(backend), self.place(backend))
-        modules = [backend.kernel for backend in self.backends.values() if backend.kernel]
-        return environment | {"CASITA_KERNEL": ",".join(modules)}
+            given = backend.user_environment(self.settings(backend), self.place(backend))
+            environment |= given
+            if backend.kernel and given:  # one that gives users nothing has nothing to install
+                modules.append(backend.kernel)
+        return environment | ({"CASITA_KERNEL": ",".join(modules)} if modules else {})
 
     # ---- secrets
     def secret(self, name: str, size: int = 32) -> str:

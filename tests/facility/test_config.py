@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from casita.backend import Backend, Settings, load_backends
 from casita.config import FacilityConfig, enabled_backends, load
 from casita.config.reference import commented, page, tables
-from casita.units import format_duration, parse_duration, parse_size, write_size
 from casita.errors import ConfigError
+from casita.units import format_duration, parse_duration, parse_size, write_size
 
 
 @pytest.fixture
