@@ -17,6 +17,7 @@ from typing import Any
 
 import typer
 
+from casita.backend import load_backends
 from casita.cli import build
 from casita.config.reference import page
 
@@ -178,7 +179,10 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"configuration.md": page, "commands.md": commands}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "configuration.md": lambda: page(load_backends()),
+    "commands.md": commands,
+}
 """What makes each generated page."""
 
 

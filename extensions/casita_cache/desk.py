@@ -15,8 +15,8 @@ from casita.errors import CasitaError, MissingError
 from casita.serving import Refused
 from casita_cache import catalogue, reading
 from casita_cache.catalogue import Catalogue, Dataset
-from casita_cache.doors import token_tag
 from casita_cache.jobs import Item, Jobs
+from casita_cache.login import token_tag
 from casita_cache.models import (
     DatasetState,
     Evicted,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import sha256
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from casita_cache.login import token_tag
 from casita_cache.routing import Route, Routes
 
 logger = logging.getLogger("distributed.casita.cache")
@@ -34,7 +32,7 @@ class Door:
     Parameters
     ----------
     tag
-        Returns a login name for the next connection; see :func:`token_tag`.
+        Returns a login name for the next connection; see :mod:`casita_cache.login`.
     """
 
     def __init__(self, route: Route, tag: Callable[[], str]) -> None:
@@ -133,22 +131,3 @@ class Doors:
             return None
         found = self.routes.find(url)
         return (self._doors[found[0].name], found[1]) if found else None
-
-
-def token_tag() -> str:
-    """Return a login name that changes with the storage token, or "" without one.
-
-    XRootD logs a connection in once, and goes on with that token after it has expired: files
-    opened later are refused. With another login name a new connection is made, which logs in with
-    the token of now.
-    """
-    token = os.environ.get("BEARER_TOKEN", "")
-    if not token:
-        path = os.environ.get("BEARER_TOKEN_FILE") or Path(
-            os.environ.get("XDG_RUNTIME_DIR", "/nowhere"), f"bt_u{os.getuid()}"
-        )
-        try:
-            token = Path(path).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            return ""
-    return "t" + sha256(token.encode()).hexdigest()[:7] if token else ""

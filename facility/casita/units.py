@@ -74,7 +74,7 @@ def format_size(size: float) -> str:
 
 def write_size(size: int) -> str | int:
     """Return an exact form that :func:`parse_size` reads back, ``"2 GiB"`` where it is whole."""
-    for unit in ("TiB", "GiB", "MiB"):
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
         if size % _BYTES[unit] == 0:
             return f"{size // _BYTES[unit]} {unit}"
     return size

@@ -96,12 +96,14 @@ def test_the_commented_file_is_valid_once_uncommented():
 
 
 def test_the_reference_has_every_key():
-    text = page()
+    text = page(load_backends())
     for table, _, keys in tables():
         assert f"## [{table}]" in text
         for key in keys:
             assert f"| `{key.name}` |" in text
             assert key.description, f"{table}.{key.name} has no description"
+    for heading in ("[tokens.groups.NAME]", "[backends.cache]", "[backends.cache.origins.NAME]"):
+        assert heading in text
 
 
 @given(st.integers(min_value=1, max_value=10**9))
