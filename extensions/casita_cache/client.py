@@ -59,7 +59,8 @@ class _Calls:
 
 
 def _read(response: httpx.Response, kind: type[Answer]) -> Answer:
-    if response.status_code == 404 and not _is_ours(response):
+    # Without such a service, the hub answers in its place: it sends browsers to its pages.
+    if response.is_redirect or (response.status_code == 404 and not _is_ours(response)):
         raise NO_CACHE
     try:
         content = checked(response)

@@ -27,7 +27,10 @@ def _place(server: Server) -> Iterator[str]:
     yield "all.role server"
     yield f"all.adminpath {run_folder(server)}"
     yield f"all.pidpath {run_folder(server)}"
-    yield "xrootd.async off"
+    # A reader's large request is handled at once, not in pieces of 2 MB with a round trip to the
+    # origin for each; see docs/explanation/performance.md.
+    yield "xrootd.async maxsegs 128 limit 128"
+    yield "xrd.buffers maxbsz 16m"
 
 
 def run_folder(server: Server) -> Path:

@@ -30,6 +30,7 @@ from casita_cache.models import (
 from casita_cache.pins import Pins
 from casita_cache.routing import Route, Routes
 from casita_cache.servers import Server
+from casita_cache.settings import LOCAL
 from casita_cache.store import Cached, Store
 
 logger = logging.getLogger("casita.cache")
@@ -76,6 +77,7 @@ class Desk:
         self.servers = {
             one.name.removeprefix("cache-"): one for one in settings.servers if one.role == "cache"
         }
+        self._prefix = next((one.prefix for one in settings.servers if one.role == "origin"), "")
         self.stores = {name: Store(one.directory) for name, one in self.servers.items()}
         inline = catalogue.parse(settings.datasets, "casita.toml") if settings.datasets else []
         self.catalogue = Catalogue(inline, settings.catalogue)
@@ -196,12 +198,14 @@ class Desk:
         allowed = self._may_see(token, path)
         cached = [one for one in self.stores[route.name].files(path) if allowed(one.path)]
         files, folders = _level(path, cached)
+        if mount := _next_folder(path, self._prefix if route.name == LOCAL else ""):
+            folders.setdefault(mount, [])  # XRootD does not list what is above its exports
         there: list[tuple[str, int, bool]] = []
         complete = True
         try:
             there = reading.listing(route.server(token_tag()), path)
         except MissingError:
-            if not cached:
+            if not cached and not mount:
                 raise
         except CasitaError:
             complete = False
@@ -368,6 +372,14 @@ def _level(folder: str, cached: Iterable[Cached]) -> tuple[list[Cached], dict[st
         else:
             files.append(one)
     return files, folders
+
+
+def _next_folder(path: str, prefix: str) -> str:
+    """Return the folder in ``path`` that leads to ``prefix``; "" if none does."""
+    base = path.rstrip("/") + "/"
+    if not prefix.startswith(base):
+        return ""
+    return base + prefix.removeprefix(base).partition("/")[0]
 
 
 def _folder(route: Route, path: str, found: list[Cached]) -> FolderState:

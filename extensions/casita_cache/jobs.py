@@ -50,6 +50,22 @@ class _Work:
     failures: list[Failure] = field(default_factory=list)
     failed: int = 0
     recent: deque[tuple[float, int]] = field(default_factory=deque)
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes, by URL, of the files whose size is known."""
+
+    def __post_init__(self) -> None:
+        self.sizes |= {one.url: one.size for one in self.items if one.size is not None}
+
+    def fraction(self) -> float:
+        """Return how far it is, 0 to 1, with files of unknown size as large as the others."""
+        if self.done == len(self.items):
+            return 1.0
+        by_files = self.done / len(self.items)
+        known = sum(self.sizes.values())
+        if not known:
+            return by_files
+        whole = known / len(self.sizes) * len({one.url for one in self.items})
+        return min(1.0, max(by_files, self.bytes_done / whole))
 
     def model(self) -> Job:
         now = time.time()
@@ -66,8 +82,9 @@ class _Work:
             state=state,
             files=len(self.items),
             files_done=self.done,
-            bytes=max(self.bytes_done, sum(one.size or 0 for one in self.items)),
+            bytes=max(self.bytes_done, sum(self.sizes.values())),
             bytes_done=self.bytes_done,
+            fraction=self.fraction(),
             rate=sum(size for _, size in self.recent) / span,
             started=self.started,
             ended=self.ended,
@@ -172,10 +189,16 @@ class Jobs:
                 work.bytes_done += size
                 work.recent.append((time.time(), size))
 
+        def sized(size: int) -> None:
+            with self._lock:
+                work.sizes[item.url] = size
+
         failure = None
         try:
             try:
-                reading.fetch(self._cache_url(item.url), advance, lambda: work.stopped, item.size)
+                reading.fetch(
+                    self._cache_url(item.url), advance, lambda: work.stopped, item.size, sized
+                )
             except reading.ChecksumError:
                 self._broken(item.url)
                 reading.fetch(

@@ -157,13 +157,18 @@ def _wait_for_collector(port: int) -> None:
 
 
 def _run(server: Server, program: Program) -> NoReturn:
-    environment = os.environ | {"XDG_CACHE_HOME": str(configuration.keys_folder(server))}
+    environment = (
+        os.environ
+        | program.environment
+        | {"XDG_CACHE_HOME": str(configuration.keys_folder(server))}
+    )
     if server.keytab:
         environment["XrdSecSSSKT"] = str(server.keytab)
     if server.origin and server.origin.token_file:
         environment["BEARER_TOKEN_FILE"] = str(server.origin.token_file)
     if server.origin and server.origin.proxy_file:
         environment["X509_USER_PROXY"] = str(server.origin.proxy_file)
+    os.chdir(server.directory)  # it makes a folder for core files where it stands
     command = [program.path, "-c", str(server.directory / "xrootd.cfg"), "-n", server.name]
     os.execve(program.path, command, environment)
 

@@ -132,6 +132,8 @@ class Job(BaseModel):
     bytes: int
     """Of the files whose size is known so far."""
     bytes_done: int
+    fraction: float
+    """0 to 1; files whose size is not known yet count as much as the others."""
     rate: float
     """Bytes a second, lately."""
     started: float
@@ -173,3 +175,23 @@ class Suspect(BaseModel):
     """A file whose cached copy gave errors."""
 
     url: Url
+
+
+class Problem(BaseModel):
+    """Why an overview is not up to date."""
+
+    message: str
+    hint: str = ""
+
+
+class Overview(BaseModel):
+    """All that a user's panel shows: an event of the Jupyter server's ``/casita/events``."""
+
+    status: Status | None = None
+    """None until the service has answered."""
+    datasets: list[DatasetState] = Field(default_factory=list)
+    jobs: list[Job] = Field(default_factory=list)
+    """The user's prefetches that run or ended lately, newest first."""
+    configured: bool = True
+    """Whether the facility has a cache."""
+    problem: Problem | None = None

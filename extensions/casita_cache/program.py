@@ -15,6 +15,13 @@ BOUNDARIES = (5, 9, 3)
 """Since then a token for /cms does not open /cmsX (XRootD's release notes)."""
 
 
+INITIALISED = (5, 6, 2)
+"""Before, page checksums of a cache read a pointer that nobody has set (XrdScheduler.cc), and the
+server ends at its start if memory that was used before happens to lie there."""
+ZEROED = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.perturb=255"}
+"""Lets the C library hand out zeroed memory, so that the pointer is none."""
+
+
 @dataclass(frozen=True)
 class Program:
     """A server's program."""
@@ -26,6 +33,11 @@ class Program:
     def spoken(self) -> str:
         """The version for people."""
         return ".".join(map(str, self.version))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it needs besides."""
+        return ZEROED if self.version < INITIALISED else {}
 
     @property
     def leaks(self) -> bool:

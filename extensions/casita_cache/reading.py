@@ -64,7 +64,11 @@ def hold(url: str) -> Any:
 
 
 def fetch(
-    url: str, advance: Callable[[int], None], stopped: Callable[[], bool], size: int | None = None
+    url: str,
+    advance: Callable[[int], None],
+    stopped: Callable[[], bool],
+    size: int | None = None,
+    sized: Callable[[int], None] = lambda size: None,
 ) -> None:
     """Read a whole file, so that the cache has it then.
 
@@ -76,6 +80,8 @@ def fetch(
         Asked before each piece whether to give up.
     size
         What it must have, bytes.
+    sized
+        Told what it has.
 
     Raises
     ------
@@ -88,6 +94,7 @@ def fetch(
         check(status, url)
         if size is not None and about.size != size:
             raise ServiceError(f"{url} has {about.size} bytes, the catalogue says {size}")
+        sized(about.size)
         offset = 0
         while offset < about.size and not stopped():
             status, data = file.read(offset, min(CHUNK, about.size - offset), timeout=TIMEOUT)

@@ -94,7 +94,11 @@ class CacheSettings(Settings):
     low: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.9, description="A purge goes down to this part of `size`."
     )
-    block_size: Size = Field(default=128 * 2**10, description="Bytes fetched at a time.")
+    block_size: Size = Field(
+        default=16 * 2**10,
+        description="Whole blocks are fetched: larger ones bring more that nobody asked for, "
+        "smaller ones cost the server more.",
+    )
     prefetch: Annotated[int, Field(ge=0, le=128)] = Field(
         default=0, description="Blocks fetched ahead of what is asked for."
     )

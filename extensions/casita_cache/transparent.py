@@ -9,6 +9,7 @@ origin are turned into ``root://`` where fsspec takes them apart.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,6 +38,17 @@ def failed(status: Status) -> bool:
     if status["ok"]:
         return False
     return not (status["code"] == SERVER_SAID and status["errno"] in FINAL)
+
+
+def ask_at_once() -> None:
+    """Let uproot send one request for all that it wants, not a small one ahead.
+
+    A server works off a connection's requests one after the other, so that for what is not cached
+    yet the small one costs a round trip to the origin, each time.
+    """
+    coalesce = sys.modules.get("uproot.source.coalesce")
+    if coalesce is not None:
+        coalesce.DEFAULT_CONFIG.min_first_request_bytes = sys.maxsize
 
 
 def tell(door: Door, path: str, status: Status) -> None:
@@ -76,6 +88,7 @@ class File:
         if found is None:
             return _call(self._raw.open, (url, flags, mode, timeout), callback)
         self._door, self._path = found
+        ask_at_once()
         LEDGER.opened(self._door.name, self._path)
         arguments = (flags, mode, timeout)
         if not self._door.up():

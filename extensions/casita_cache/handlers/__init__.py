@@ -1,0 +1,11 @@
+"""The cache in a user's Jupyter server: what the Lab panel talks to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from casita_cache.handlers.extension import CacheExtension
+
+    return [{"module": "casita_cache.handlers", "app": CacheExtension}]
