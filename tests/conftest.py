@@ -1,6 +1,9 @@
 """Fixtures for every test: one real facility that they share, a browser, and real CMS files."""
 
+import json
 import shutil
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 # Imported now: its plugin would do so amid a browser test, where CPython 3.11 can fail to parse
@@ -40,6 +43,51 @@ def admin(facility):
     with facility.login() as session:
         session.start_server()
         yield session
+
+
+CACHED = """
+[tokens]
+read = ["/store"]
+[backends.cache]
+directory = "{folder}/disk"
+catalogue = "{folder}/datasets.json"
+parallel = 1
+[backends.cache.local]
+directory = "{folder}/store"
+prefix = "/store"
+"""
+
+
+@pytest.fixture(scope="session")
+def caching():
+    """Give a facility whose cache has one origin: a directory ``store`` of this machine."""
+
+    @contextmanager
+    def start(fill):
+        """Call ``fill`` with the directory; its datasets are written by ``catalogue``."""
+        if shutil.which("xrootd") is None:
+            pytest.skip("xrootd is not installed (apt install xrootd-server)")
+        # XRootD's account must be able to enter it, also if the tests are root's.
+        folder = Path(tempfile.mkdtemp(prefix="casita-test-", dir="/var/tmp"))
+        store = folder / "store"
+        store.mkdir()
+        fill(store)
+        for one in (folder, *store.rglob("*")):
+            one.chmod(0o755 if one.is_dir() else 0o644)
+        (folder / "datasets.json").write_text("{}")
+        (folder / "casita.toml").write_text(CACHED.format(folder=folder))
+        try:
+            with running_facility(folder / "state", "--config", folder / "casita.toml") as running:
+                running.store = store
+                running.origin = f"root://127.0.0.1:{running.site.ports['cache.origin']}"
+                running.catalogue = lambda datasets: (folder / "datasets.json").write_text(
+                    json.dumps(datasets)
+                )
+                yield running
+        finally:
+            shutil.rmtree(folder)
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from pydantic.json_schema import models_json_schema
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {
     "casita.jupyter.models": "facility",
+    "casita_cache.models": "cache",
     "casita_clusters.models": "clusters",
 }
 """Module of models, and folder of extensions/lab/src that has its types."""

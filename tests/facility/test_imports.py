@@ -25,6 +25,7 @@ def test_the_import_rules_hold(capsys):
         ("import casita_clusters", ANALYSIS | SERVER),
         ("import casita_clusters.kernel", (ANALYSIS | SERVER) - CLUSTERS),
         ("import casita_clusters.handlers.extension", ANALYSIS | {"jupyterhub", "fastapi"}),
+        ("import casita_cache.handlers.extension", ANALYSIS | {"jupyterhub", "fastapi", "XRootD"}),
         ("import casita.runtime, casita.status", ANALYSIS | SERVER),
     ],
 )
