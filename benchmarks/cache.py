@@ -34,7 +34,7 @@ from casita_cache.settings import CacheSettings, Origin
 
 PATH = "/store/{}.root"
 SMALL, LARGE = "small", "large"
-SIZES = {SMALL: (400_000, 5_000, 5), LARGE: (20_000, 10_000, 20)}
+SIZES = {SMALL: (400_000, 5_000, 5), LARGE: (2_000_000, 10_000, 20)}
 """Events, events a basket, branches of a jet."""
 LINKS = ((0, None), (20, 100e6), (20, 10e6), (50, 100e6), (50, 10e6))
 """Round trip in ms, bytes a second."""
@@ -134,6 +134,7 @@ class Bench:
             text=True,
             check=True,
         )
+        assert "origin" not in done.stderr, done.stderr  # the warning that the cache failed
         seconds, cpu, total = json.loads(done.stdout)
         time.sleep(0.3)  # what is under way still counts
         return {
