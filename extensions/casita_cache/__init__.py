@@ -29,7 +29,7 @@ from casita_cache.servers import (
 )
 from casita_cache.settings import CacheSettings
 
-__all__ = ["backend", "files", "fileset", "off", "on", "report"]
+__all__ = ["backend", "card", "files", "fileset", "off", "on", "report"]
 PREFIX = "/services/cache"
 CLIENT = {
     # Otherwise a kernel waits minutes for a server that is down (XRootD's defaults: 120 s, 5

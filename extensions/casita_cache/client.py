@@ -62,6 +62,12 @@ def _read(response: httpx.Response, kind: type[Answer]) -> Answer:
     # Without such a service, the hub answers in its place: it sends browsers to its pages.
     if response.is_redirect or (response.status_code == 404 and not _is_ours(response)):
         raise NO_CACHE
+    if response.status_code in (502, 503, 504) and not _is_ours(response):
+        raise ServiceError(
+            "the service of the cache does not answer",
+            hint="programs read on without it; if it stays down, `casita status` tells why",
+            status=response.status_code,
+        )
     try:
         content = checked(response)
     except ServiceError as error:

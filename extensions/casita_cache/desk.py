@@ -208,7 +208,7 @@ class Desk:
             if not cached and not mount:
                 raise
         except CasitaError:
-            complete = False
+            complete = bool(mount)
         for name, _, is_folder in there:
             if is_folder and allowed(name):
                 folders.setdefault(name, [])

@@ -94,8 +94,9 @@ class Door:
         url = self.origin_url(path)
         _warn(f"the cache could not give {url} ({reason}): it comes from its origin")
         if corrupt:
-            # Not a daemon: a short program waits for it before it ends.
-            threading.Thread(target=_report, args=[url]).start()
+            # Said in so many words, since XRootD's threads are daemons: a short program waits for
+            # the report before it ends.
+            threading.Thread(target=_report, args=[url], daemon=False).start()
 
 
 def _warn(sentence: str) -> None:

@@ -78,6 +78,17 @@ def report() -> Any:
     return _reporter.report()
 
 
+def card() -> None:
+    """Show, in a notebook, what the cache does at the moment; it follows until it is closed."""
+    from IPython.display import display
+
+    from casita_cache.live import Card
+
+    shown = Card()
+    display(shown.box)
+    shown.follow()
+
+
 def fileset(*names: str) -> dict[str, Any]:
     """Return datasets of the facility's catalogue in coffea's form.
 

@@ -10,7 +10,7 @@ import html
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from casita.client import connection
@@ -24,6 +24,8 @@ WAIT_SECONDS = 3.0
 """How long the service may take to hear of closed files."""
 SHOWN = 12
 """Files in the table."""
+COLD = 0.1
+"""A file with fewer hits tells how fast its origin is."""
 Key = tuple[str, str]
 """Origin and path."""
 
@@ -41,6 +43,13 @@ class Line:
     """Of these from its disk; None: not known (yet)."""
     direct: int
     """Past the cache, which was down."""
+    waited: float = 0.0
+    """Seconds, summed over reads: parallel ones count each."""
+
+    @property
+    def cold(self) -> bool:
+        """Whether nearly all of it came from the origin."""
+        return self.hit is not None and self.read > 0 and self.hit < COLD * self.read
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,8 @@ class Report:
     workers: int
     """Whose reads are in it, besides this program's."""
     saved_seconds: float | None = None
-    """What the hits would have taken longer from their origin, at the rate of the misses."""
+    """How much longer the hits would have waited for their origin, by what its misses took in this
+    program; summed over parallel reads, so more than a clock shows. None: not known."""
 
     @property
     def read(self) -> int:
@@ -168,8 +178,27 @@ def compose(
         hit: int | None = None
         if new is not None and (total := _grown(old, new, "hit") + _grown(old, new, "missed")):
             hit = min(one.cached, round(one.cached * _grown(old, new, "hit") / total))
-        lines.append(Line(one.origin, one.path, one.opens, one.cached, hit, one.direct))
+        lines.append(Line(*key, one.opens, one.cached, hit, one.direct, one.waited))
     return Report(tuple(lines), seconds, workers)
+
+
+def saved_seconds(lines: Iterable[Line], pace: Mapping[str, float]) -> float | None:
+    """Return how much longer hits would have waited for their origin; None if that is unknown.
+
+    Parameters
+    ----------
+    pace
+        Of each origin, as read through an empty cache: seconds a byte.
+    """
+    hits = [one for one in lines if one.hit and not one.cold and one.origin in pace]
+    if not hits:
+        return None
+    # What was missed has waited as long as ever.
+    return max(0.0, sum(pace[one.origin] * (one.hit or 0) - _of_hits(one, pace) for one in hits))
+
+
+def _of_hits(one: Line, pace: Mapping[str, float]) -> float:
+    return max(0.0, one.waited - pace[one.origin] * (one.read - (one.hit or 0)))
 
 
 def _grown(old: Access | None, new: Access, name: str) -> int:
@@ -185,6 +214,7 @@ class Reporter:
     def __init__(self) -> None:
         self._began = time.time()
         self._before: dict[Key, Access] | None = None
+        self._pace: dict[str, float] = {}
 
     def report(self) -> Report:
         """Return what was read since the last time, and begin anew."""
@@ -194,7 +224,10 @@ class Reporter:
         after = self._accesses(read)
         found = compose(read, self._before or {}, after, time.time() - self._began, len(workers))
         self._began, self._before = time.time(), after
-        return found
+        for one in found.lines:
+            if one.cold:
+                self._pace[one.origin] = one.waited / one.read
+        return replace(found, saved_seconds=saved_seconds(found.lines, self._pace))
 
     def _accesses(self, read: Mapping[Key, FileTraffic]) -> dict[Key, Access]:
         """Ask the service until it has heard of all files that were read, or for a while."""

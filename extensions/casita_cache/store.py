@@ -127,6 +127,8 @@ def _entered(root: Path, folders: Iterable[str]) -> Iterator[int]:
     handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for one in folders:
+            if one == "..":
+                raise NotADirectoryError(one)
             inner = os.open(one, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
             os.close(handle)
             handle = inner

@@ -23,6 +23,9 @@ prefix = "/store"
 [backends.cache.origins.far]
 url = "root://127.0.0.1:{far}"
 also = ["https://far.example.org:8443"]
+[backends.cache.datasets.sample]
+metadata = {{title = "A real one"}}
+files = {{"root://127.0.0.1:{far}//store/sample.root" = "Events"}}
 [backends.cache.datasets.pairs]
 metadata = {{title = "Top quark pairs"}}
 [backends.cache.datasets.pairs.files]
@@ -349,6 +352,40 @@ def test_a_dataset_for_coffea(clean):
     )
     done = program(clean, "casita_cache.files('nix')", check=False)
     assert "there is no dataset 'nix'" in done.stderr
+
+
+def test_the_notebook_s_analysis_takes_a_dataset_by_name(clean, storage, samples):
+    """Its fileset is of the catalogue, its events come through the cache."""
+    import shutil
+
+    from casita.data.catalogue import SAMPLES
+
+    sample = SAMPLES[0]
+    target = storage[0] / "sample.root"
+    shutil.copy(samples / sample.file, target)
+    target.chmod(0o644)
+    code = """
+from casita.demo.ttbar import fileset
+from casita_cache.traffic import LEDGER
+from coffea import processor
+from coffea.nanoevents import NanoAODSchema
+
+class Count(processor.ProcessorABC):
+    def process(self, events):
+        return {events.metadata["dataset"]: len(events.Jet.pt)}
+    def postprocess(self, accumulator):
+        return accumulator
+
+data = fileset("sample")
+run = processor.Runner(processor.IterativeExecutor(status=False), schema=NanoAODSchema)
+count = run(data, processor_instance=Count())
+traffic = LEDGER.traffic()
+print(json.dumps([data["sample"]["metadata"]["title"], len(count), traffic.cached, traffic.direct]))
+"""
+    done = program(clean, code)
+    title, counted, through, past = json.loads(done.stdout.splitlines()[-1])
+    assert (title, counted, past) == ("A real one", 1, 0)
+    assert through > 100_000
 
 
 # ---- operator
