@@ -149,6 +149,20 @@ describe('the store', () => {
     expect(looks.listing.mock.calls).toEqual([[ROOT]]);
   });
 
+  test('asks again for open folders when the service is back, and not while it is down', async () => {
+    const { value, looks, store } = made();
+    value.value = overview(0);
+    store.toggle(ROOT);
+    await vi.runAllTimersAsync();
+    looks.listing.mockClear();
+    value.value = { ...overview(1), problem: { message: 'down', hint: '' } };
+    await vi.runAllTimersAsync();
+    expect(looks.listing).not.toHaveBeenCalled();
+    value.value = overview(1);
+    await vi.runAllTimersAsync();
+    expect(looks.listing.mock.calls).toEqual([[ROOT]]);
+  });
+
   test('searches when nobody types any more', async () => {
     const { looks, store } = made();
     store.search('t');

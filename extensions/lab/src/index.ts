@@ -1,5 +1,6 @@
 /** JupyterLab's side of a casita facility: one plug-in per panel, each of which can be disabled. */
 
+import { cache } from './cache';
 import { clusters, store } from './clusters';
 import { code } from './code';
 import { dashboards } from './dashboards';
@@ -11,4 +12,4 @@ export { ICode, IDashboards, ILogs } from './clusters/actions';
 export { IClusterStore } from './clusters/store';
 export { IFacilityPanel, IFacilitySection } from './facility/token';
 
-export default [facility, store, clusters, dashboards, logs, code];
+export default [facility, store, clusters, dashboards, logs, code, cache];

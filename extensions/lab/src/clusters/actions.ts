@@ -21,6 +21,8 @@ export interface ICode {
   insert(cluster: Cluster): void;
   /** Start to drag that code, from where the pointer is. */
   drag(cluster: Cluster, clientX: number, clientY: number): void;
+  /** Put any code there. */
+  insertText(code: string): void;
 }
 
 export const IDashboards = new Token<IDashboards>(
@@ -30,5 +32,5 @@ export const IDashboards = new Token<IDashboards>(
 export const ILogs = new Token<ILogs>('@casita/lab:ILogs', 'Opens logs of Dask clusters as tabs.');
 export const ICode = new Token<ICode>(
   '@casita/lab:ICode',
-  'Puts code that connects to a Dask cluster into notebooks.'
+  'Puts code into notebooks, such as connects to a Dask cluster.'
 );

@@ -5,12 +5,12 @@ import {
   circleIcon,
   codeIcon,
   editIcon,
-  LabIcon,
   runningIcon,
   stopIcon
 } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { IconButton } from '../button';
 import { secondsSince, secondsUntil, span } from '../facility/time';
 import { dashboardIcon, layoutIcon, logsIcon, workersIcon } from '../icons';
 import { useNow, useTrans } from '../view';
@@ -196,33 +196,6 @@ function Buttons(props: IButtons): React.ReactElement {
         onClick={() => void operations.stop(cluster)}
       />
     </div>
-  );
-}
-
-interface IIconButton {
-  icon: LabIcon;
-  label: string;
-  onClick: () => void;
-  disabled?: boolean;
-  expanded?: boolean;
-  onPointerDown?: React.PointerEventHandler;
-}
-
-export function IconButton(props: IIconButton): React.ReactElement {
-  const { icon, label, onClick, disabled, expanded, onPointerDown } = props;
-  return (
-    <button
-      type="button"
-      className="casita-IconButton"
-      title={label}
-      aria-label={label}
-      aria-expanded={expanded}
-      disabled={disabled}
-      onClick={onClick}
-      onPointerDown={onPointerDown}
-    >
-      <icon.react tag="span" width="16px" height="16px" aria-hidden="true" />
-    </button>
   );
 }
 

@@ -2,11 +2,11 @@
 
 import * as React from 'react';
 
-/** When a card goes that has the focus, give it to the section, not to the page's start. */
+/** When a card or row goes that has the focus, give it to the section, not to the page's start. */
 export function useFocusLeft(item: React.RefObject<HTMLElement>): void {
   React.useLayoutEffect(() => {
     const node = item.current!;
-    const section = node.closest<HTMLElement>('.casita-Clusters');
+    const section = node.closest<HTMLElement>('.casita-Clusters, .casita-Cache');
     return () => {
       if (node.contains(document.activeElement)) {
         section?.focus();

@@ -3,9 +3,10 @@
 import { addIcon, stopIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { IconButton } from '../button';
 import { useObservable } from '../observable';
 import { Trouble, useTrans } from '../view';
-import { Card, IconButton, IPartners } from './card';
+import { Card, IPartners } from './card';
 import { FailureCard } from './failure';
 import { news } from './format';
 import { Memory } from './memory';

@@ -1,4 +1,4 @@
-/** `@casita/lab:code`: puts code that connects to a cluster into notebooks. */
+/** `@casita/lab:code`: puts code into notebooks, such as connects to a cluster. */
 
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { INotebookTracker } from '@jupyterlab/notebook';
@@ -16,7 +16,7 @@ import { connectCode } from './text';
 
 export const code: JupyterFrontEndPlugin<ICode> = {
   id: '@casita/lab:code',
-  description: 'Puts code that connects to a Dask cluster into notebooks.',
+  description: 'Puts code into notebooks, such as connects to a Dask cluster.',
   autoStart: true,
   requires: [IFacilityPanel, INotebookTracker],
   optional: [ITranslator],
@@ -29,12 +29,16 @@ export const code: JupyterFrontEndPlugin<ICode> = {
   ): ICode => {
     const trans = (translator ?? nullTranslator).load('casita');
     const warn = (cluster: Cluster) => void warnOfPackages(panel.api, cluster, trans);
+    const insertText = (text: string) => {
+      insertCode(app, notebooks, text).catch((error: unknown) =>
+        notifyError(trans.__('No code was inserted'), error)
+      );
+    };
     return {
+      insertText,
       insert: cluster => {
         warn(cluster);
-        insertCode(app, notebooks, connectCode(cluster)).catch((error: unknown) =>
-          notifyError(trans.__('No code was inserted'), error)
-        );
+        insertText(connectCode(cluster));
       },
       drag: (cluster, clientX, clientY) => {
         void dragCode(panel, connectCode(cluster), clientX, clientY).then(action => {
