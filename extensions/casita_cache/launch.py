@@ -12,6 +12,7 @@ import grp
 import os
 import pwd
 import secrets
+import shutil
 import socket
 import sys
 import time
@@ -26,6 +27,8 @@ from casita_cache.servers import Server
 from casita_cache.tls import own_certificate
 
 VARIABLE = "CASITA_CACHE_SERVER"
+LARGEST = 0.95
+"""Part of a disk that the files of a cache may take."""
 FIRST_HANDLE = 3
 """``SD_LISTEN_FDS_START``"""
 
@@ -118,11 +121,19 @@ def _prepare(server: Server, tls: tuple[str, str]) -> None:
         _link(configuration.tree(server) / server.prefix.strip("/"), server.export)
     if server.keytab and server.role == "origin":
         _make_keytab(server.keytab)
+    if server.role == "cache":
+        server = _fitted(server)
     _write(server.directory / "xrootd.cfg", configuration.text(server))
     if server.audience:
         _write(server.directory / "scitokens.cfg", configuration.scitokens(server))
         for path, content in zip(configuration.credentials(server), tls, strict=True):
             write_atomic(path, content)
+
+
+def _fitted(server: Server) -> Server:
+    """Let a cache have no more than its disk: XRootD refuses to start with a larger limit."""
+    total = shutil.disk_usage(server.directory / "data").total
+    return server.model_copy(update={"size": min(server.size, int(LARGEST * total))})
 
 
 def _make_keytab(path: Path) -> None:

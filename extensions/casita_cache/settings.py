@@ -89,7 +89,9 @@ class CacheSettings(Settings):
         examples=["/ssd/xcache"],
     )
     size: Size = Field(
-        default=100 * 2**30, description="Most bytes that the files of one origin take."
+        default=100 * 2**30,
+        description="Most bytes that the files of one origin take; never more than 95 % "
+        "of the disk.",
     )
     low: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.9, description="A purge goes down to this part of `size`."
