@@ -32,6 +32,7 @@ from casita.processes import processes
 from casita.site import FOLDERS, GATEWAY_PREFIX, LOGIN_PREFIX, PORTS, TOKENS_PREFIX, prepare
 from casita.testing import wait_for
 from casita.tokens.service import build as build_tokens
+from casita_cache.handlers.extension import JOB, CacheExtension
 from casita_clusters.handlers.extension import NAME as CLUSTER
 from casita_clusters.handlers.extension import ClustersExtension
 
@@ -319,10 +320,10 @@ def test_every_route_of_the_jupyter_servers_extensions_is_in_the_reference():
     prefix = "/user/NAME/casita"
     documented = documented_routes(prefix)
     there = set()
-    for extension in (FacilityExtension, ClustersExtension):
+    for extension in (FacilityExtension, ClustersExtension, CacheExtension):
         app = extension(serverapp=SimpleNamespace(web_app=SimpleNamespace(settings={})))
         for pattern, handler, _ in app.routes():
-            path = pattern.replace(CLUSTER, "CLUSTER").replace("(.*)", "PATH")
+            path = pattern.replace(CLUSTER, "CLUSTER").replace("(.*)", "PATH").replace(JOB, "ID")
             methods = {"get", "post", "patch", "delete"} & set(vars(handler))
             there |= {(method.upper(), f"{prefix}/{path}") for method in methods}
     assert documented == there

@@ -113,7 +113,7 @@ def test_a_token_of_the_user_s_own_stays(path, own):
     [
         ({}, True),
         ({"BEARER_TOKEN_FILE": "/run/1/bt"}, True),
-        ({"BEARER_TOKEN_FILE": "/home/ada/token"}, False),
+        ({"BEARER_TOKEN_FILE": "/mine/token"}, False),
         ({"BEARER_TOKEN": "mine"}, False),
         ({"CASITA_TOKEN_FOR": ""}, False),
         ({"CASITA_TOKEN_FILE": ""}, False),
