@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000, help="for ttbar")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side has its turn")
     parser.add_argument("--state", type=Path, default=Path("build/bench/state"))
+    parser.add_argument("--xrootd", default="xrootd", help="XRootD's server, for cache")
     given = parser.parse_args()
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}")

@@ -172,13 +172,13 @@ def server(given: Server) -> Iterator[psutil.Process]:
 
 
 @contextmanager
-def bench(folder: Path, rtt: float, rate: float | None) -> Iterator[Bench]:
+def bench(folder: Path, rtt: float, rate: float | None, program: str) -> Iterator[Bench]:
     """Give an origin, a link and a cache."""
     ports = free_ports(4)
     defaults = CacheSettings()
     common = {
         "http_port": 0,
-        "program": defaults.program,
+        "program": program,
         "account": defaults.account if os.getuid() == 0 else "",
         "host": "127.0.0.1",
         "monitor": ports[3],
@@ -236,19 +236,19 @@ def run(report: Report, given: Namespace) -> None:
             write(folder / "data" / f"{name}.root", events, basket, branches)
         for one in (folder / "data", *(folder / "data").iterdir()):
             one.chmod(0o755 if one.is_dir() else 0o644)
-        _measure(report, folder, min(3, given.rounds))
+        _measure(report, folder, min(3, given.rounds), given.xrootd)
     finally:
         shutil.rmtree(folder)
 
 
-def _measure(report: Report, folder: Path, rounds: int) -> None:
-    version = find(CacheSettings().program).spoken
+def _measure(report: Report, folder: Path, rounds: int, program: str) -> None:
+    version = find(program).spoken
     for rtt, rate in LINKS:
-        with bench(folder, rtt, rate) as one:
+        with bench(folder, rtt, rate, program) as one:
             speed = f"{rate / 1e6:.0f} MB/s" if rate else "no cap"
             plan = [(SMALL, "10 chunks"), (SMALL, "one vector read"), (SMALL, "whole file")]
             if rate is None or (rtt, rate) == (50, 100e6):
-                plan.append((LARGE, "10 chunks"))
+                plan += [(LARGE, "10 chunks"), (LARGE, "one vector read")]
             for name, kind in plan:
                 size = (folder / "data" / f"{name}.root").stat().st_size / 1e6
                 values = compared(one, name, kind, rounds)

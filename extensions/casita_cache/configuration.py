@@ -13,9 +13,19 @@ from urllib.parse import urlsplit
 from casita_cache.servers import Server
 
 
-def text(server: Server) -> str:
-    """Return the configuration of one server, for XRootD 5.5 to 6.2."""
-    parts = [_place(server), _doors(server), _monitoring(server)]
+LARGE_BUFFERS = (5, 7, 0)
+"""Before, a large buffer lets readers overflow the stack of the server (do_PgRIO)."""
+
+
+def text(server: Server, version: tuple[int, ...]) -> str:
+    """Return the configuration of one server.
+
+    Parameters
+    ----------
+    version
+        Of XRootD, 5.5 to 6.2.
+    """
+    parts = [_place(server, version), _doors(server), _monitoring(server)]
     parts.append(_cache(server) if server.role == "cache" else _export(server))
     if server.audience:
         parts.append(_guard(server))
@@ -23,14 +33,15 @@ def text(server: Server) -> str:
     return "# Written at each start; change casita.toml instead.\n" + "\n".join(lines) + "\n"
 
 
-def _place(server: Server) -> Iterator[str]:
+def _place(server: Server, version: tuple[int, ...]) -> Iterator[str]:
     yield "all.role server"
     yield f"all.adminpath {run_folder(server)}"
     yield f"all.pidpath {run_folder(server)}"
     # A reader's large request is handled at once, not in pieces of 2 MB with a round trip to the
     # origin for each; see docs/explanation/performance.md.
     yield "xrootd.async maxsegs 128 limit 128"
-    yield "xrd.buffers maxbsz 16m"
+    if version >= LARGE_BUFFERS:
+        yield "xrd.buffers maxbsz 16m"
 
 
 def run_folder(server: Server) -> Path:

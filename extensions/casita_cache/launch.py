@@ -45,7 +45,7 @@ def main() -> NoReturn:
             keys.prefill(configuration.keys_folder(server), server.issuers)
         if server.account:
             _become(server.account, server.directory)
-        _prepare(server, tls)
+        _prepare(server, tls, program.version)
         _wait_for_collector(server.monitor)
         _run(server, program)
     except CasitaError as error:
@@ -111,7 +111,7 @@ def _credentials(server: Server) -> tuple[str, str]:
     return certificate, key
 
 
-def _prepare(server: Server, tls: tuple[str, str]) -> None:
+def _prepare(server: Server, tls: tuple[str, str], version: tuple[int, ...]) -> None:
     folders = [server.directory, configuration.run_folder(server)]
     if server.role == "cache":
         folders += [server.directory / name for name in ("ns", "data", "meta")]
@@ -123,7 +123,7 @@ def _prepare(server: Server, tls: tuple[str, str]) -> None:
         _make_keytab(server.keytab)
     if server.role == "cache":
         server = _fitted(server)
-    _write(server.directory / "xrootd.cfg", configuration.text(server))
+    _write(server.directory / "xrootd.cfg", configuration.text(server, version))
     if server.audience:
         _write(server.directory / "scitokens.cfg", configuration.scitokens(server))
         for path, content in zip(configuration.credentials(server), tls, strict=True):
