@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from casita_cache.servers import Server
 
-
 LARGE_BUFFERS = (5, 7, 0)
 """Before, a large buffer lets readers overflow the stack of the server (do_PgRIO)."""
 

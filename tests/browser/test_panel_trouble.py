@@ -118,7 +118,7 @@ def test_a_backend_that_is_off_is_explained(narrow, lab):
         session.start_server()
     lab.start_over()
     lab.errors.clear()
-    section = lab.page.locator(".casita-Section")
+    section = lab.page.locator(".casita-Section.casita-mod-explained")
     expect(section).to_contain_text("The operator of this facility has switched it off.")
     expect(section).to_contain_text("[backends.clusters]")
     expect(lab.page.get_by_role("button", name="Start a cluster")).to_be_hidden()
