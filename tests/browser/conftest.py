@@ -1,6 +1,7 @@
 """JupyterLab in the system's Chromium."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from casita.hub.once import new_login_link
+from casita.testing import wait_for
 
 AXE = Path(__file__).parents[1] / "lab" / "node_modules" / "axe-core" / "axe.min.js"
 """What checks accessibility; installed with the other tools for TypeScript."""
@@ -53,9 +55,14 @@ class Lab:
         """Wait for Lab, and open the panel if it is not."""
         self.page.wait_for_selector("#jupyterlab-splash", state="detached")
         self.page.wait_for_selector('.jp-SideBar [data-id="casita-facility"]')
-        if not self.page.locator(".casita-FacilityPanel").is_visible():
-            self.page.click('.jp-SideBar [data-id="casita-facility"]')
-        self.page.wait_for_selector(".casita-Header-name")
+        header = self.page.locator(".casita-Header-name")
+        for _ in range(3):  # a click hides what Lab's layout has just opened again
+            if not self.page.locator(".casita-FacilityPanel").is_visible():
+                self.page.click('.jp-SideBar [data-id="casita-facility"]')
+            with suppress(AssertionError):
+                wait_for(header.is_visible, 10, "the panel")
+                return
+        header.wait_for()
 
     def shot(self, name: str) -> None:
         """Keep a picture."""

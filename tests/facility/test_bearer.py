@@ -170,6 +170,6 @@ def _credential(facility, name):
     for one in sweep.belongings(facility.site.instance):
         environment = one.process.environ()
         if environment.get("DASK_GATEWAY_CLUSTER_NAME") == name:
-            assert Path(environment["BEARER_TOKEN_FILE"]).name.startswith("bt_u")
+            assert Path(environment["BEARER_TOKEN_FILE"]).parent.name == "bearer"
             return environment["DASK_GATEWAY_API_TOKEN"]
     raise AssertionError("no scheduler")

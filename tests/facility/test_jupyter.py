@@ -57,13 +57,14 @@ def test_backends_that_are_on_off_or_broken():
         assert broken.state == "broken"
         assert words in broken.reason
         assert broken.remedy
-    unknown = backends(listed=[{**CACHE, "state": "on"}])["cache"]
+    stranger = {"name": "stranger", "title": "Stranger", "state": "on"}
+    unknown = backends(listed=[stranger])["stranger"]
     assert (unknown.state, "not installed" in unknown.reason) == ("broken", True)
 
 
 def test_without_a_facility_all_that_is_installed_counts():
-    (found,) = state.backends({}, {"clusters"}, {})
-    assert (found.name, found.title, found.state) == ("clusters", "Dask clusters", "on")
+    found = {one.name: (one.title, one.state) for one in state.backends({}, {"clusters"}, {})}
+    assert found == {"clusters": ("Dask clusters", "on"), "cache": ("Cache", "broken")}
 
 
 def test_errors_have_the_status_that_fits():
@@ -220,19 +221,23 @@ def test_extending_tells_the_hub_at_once(mine, admin):
 
 def test_looking_does_not_count_as_use(mine, admin):
     status = f"{admin.url}/user/{admin.user}/api/status"
-    for path in ("facility", "clusters", "clusters/form"):
+    for path in ("facility", "clusters", "clusters/form", "cache"):
         assert mine.get(path).is_success
     before = mine.get(status).json()["last_activity"]
-    for path in ("facility", "clusters", "clusters/form"):
+    for path in ("facility", "clusters", "clusters/form", "cache"):
         mine.get(path)
     server = status.removesuffix("status")
     for path in ("kernels", "sessions", "terminals", "contents"):  # what open pages ask for
         assert mine.get(f"{server}{path}").is_success
-    with mine.stream("GET", "events") as answer:
-        lines = list(itertools.islice(answer.iter_lines(), 7))
+    parts = {"facility", "clusters", "cache"}
+    with mine.stream("GET", "events", timeout=10) as answer:
         assert answer.headers["X-Accel-Buffering"] == "no"
-    assert lines[:2] == ["event: watches", 'data: {"names":["facility","clusters"]}']
-    assert {lines[3], lines[6]} == {"event: facility", "event: clusters"}
+        lines = answer.iter_lines()
+        assert next(lines) == "event: watches"
+        assert set(json.loads(next(lines).removeprefix("data: "))["names"]) == parts
+        coming = {f"event: {one}" for one in parts}
+        while coming:
+            coming.discard(next(lines))
     assert mine.get(status).json()["last_activity"] == before
     mine.post("facility/extend")
     wait_for(lambda: mine.get(status).json()["last_activity"] > before, 5, "activity")
@@ -243,7 +248,7 @@ def test_looking_does_not_count_as_use(mine, admin):
 
 
 def test_nobody_else_comes_in(mine, admin):
-    for path in ("facility", "events", "clusters"):
+    for path in ("facility", "events", "clusters", "cache"):
         answer = httpx.get(f"{mine.base_url}{path}", headers={"Authorization": "token wrong"})
         assert answer.status_code == 403, path
     assert httpx.post(f"{mine.base_url}facility/extend").status_code == 403

@@ -153,9 +153,7 @@ class EmbeddedBackend(LocalBackend):  # type: ignore[misc]
             **super().get_env(cluster),
             "CASITA_INSTANCE": self.instance,
             "HOME": self.home(cluster.username),
-            "BEARER_TOKEN_FILE": str(
-                Path(cluster.state["workdir"], "bearer", f"bt_u{os.getuid()}")
-            ),
+            "BEARER_TOKEN_FILE": str(Path(cluster.state["workdir"], "bearer", "token")),
             # Not a folder in /tmp that anybody may have made first, with pickles in it.
             "DASK_TEMPORARY_DIRECTORY": cluster.state["workdir"],
             # Numerical libraries take all cores of the machine otherwise.
