@@ -257,7 +257,7 @@ class Desk:
 
     def prefetch(self, targets: Targets, token: StorageToken) -> Job:
         """Fetch files into the caches, in the background."""
-        items = list(self.expand(targets, token, READ))
+        items = {one.url: one for one in self.expand(targets, token, READ)}.values()
         return self.jobs.start(token.user, _title(targets), items)
 
     def pin(self, targets: Targets, token: StorageToken) -> Pinned:

@@ -45,6 +45,8 @@ from casita_cache.tally import ServerTotals
 logger = logging.getLogger("casita.cache")
 PREFIX = "/services/cache"
 VARIABLE = "CASITA_CACHE_SERVICE"
+BODY_BYTES = 32 * 2**20
+"""Enough for a list of a hundred thousand files."""
 TEND_SECONDS = 15.0
 """How often pins are renewed, keys copied and files compared with their origins."""
 
@@ -192,7 +194,7 @@ def build(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
         lifespan=service.life,
     )
-    registry = equip(app, PREFIX)
+    registry = equip(app, PREFIX, BODY_BYTES)
     collector: Collector = metrics.Cache(service.status, service.monitor.snapshot, settings)
     registry.register(collector)
     user = Depends(service.caller)

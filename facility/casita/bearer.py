@@ -123,8 +123,13 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def is_foreign(there: str, ours: str) -> bool:
-    """Whether the token in the file is one that its user has put there."""
-    return bool(there) and claims(there).get("iss") != claims(ours).get("iss")
+    """Whether the token in the file is one that its user has put there, and that is good yet."""
+    found = claims(there)
+    try:
+        over = float(found["exp"]) < time.time()
+    except (KeyError, TypeError, ValueError):
+        over = False
+    return bool(there) and not over and found.get("iss") != claims(ours).get("iss")
 
 
 def _renewal(token: dict[str, Any]) -> float:

@@ -64,8 +64,13 @@ class Refused(CasitaError):
         self.code = code
 
 
-def equip(app: FastAPI, prefix: str) -> CollectorRegistry:
+def equip(app: FastAPI, prefix: str, body_bytes: int = BODY_BYTES) -> CollectorRegistry:
     """Give a service its error answers, log lines, limits and ``<prefix>/metrics``.
+
+    Parameters
+    ----------
+    body_bytes
+        Largest request.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def equip(app: FastAPI, prefix: str) -> CollectorRegistry:
         ["method", "route", "status"],
         registry=registry,
     )
-    app.add_middleware(_Watch, requests=requests)
+    app.add_middleware(_Watch, requests=requests, limit=body_bytes)
     app.add_exception_handler(CasitaError, _explain)
     app.add_exception_handler(RequestValidationError, _explain_validation)
     app.add_exception_handler(HTTPException, _explain_http)
@@ -157,9 +162,10 @@ async def _explain_bug(request: Request, error: Exception) -> Response:
 class _Watch:
     """Bounds, counts and logs requests; gives each an id."""
 
-    def __init__(self, app: ASGIApp, requests: Counter) -> None:
+    def __init__(self, app: ASGIApp, requests: Counter, limit: int) -> None:
         self._app = app
         self._requests = requests
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -176,11 +182,11 @@ class _Watch:
             await send(message)
 
         try:
-            if _is_too_large(scope):
-                refusal = error_answer(413, CODES[413], f"a request holds {BODY_BYTES} bytes here")
+            if _is_too_large(scope, self._limit):
+                refusal = error_answer(413, CODES[413], _too_large(self._limit))
                 await refusal(scope, receive, answer)
             else:
-                await self._app(scope, _bounded(receive), answer)
+                await self._app(scope, _bounded(receive, self._limit), answer)
         finally:
             self._note(scope, status, identifier, time.monotonic() - began)
 
@@ -193,23 +199,27 @@ class _Watch:
         logger.info("request", extra={"fields": fields | {"ms": round(1000 * seconds, 1)}})
 
 
-def _is_too_large(scope: Scope) -> bool:
+def _is_too_large(scope: Scope, limit: int) -> bool:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return not value.isdigit() or int(value) > BODY_BYTES
+            return not value.isdigit() or int(value) > limit
     return False
 
 
-def _bounded(receive: Receive) -> Receive:
+def _too_large(limit: int) -> str:
+    return f"a request holds {limit} bytes here"
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
     """Return ``receive`` that gives up on a body which doesn't say how long it is, and is long."""
-    left = BODY_BYTES
+    left = limit
 
     async def bounded() -> Message:
         nonlocal left
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise HTTPException(413, f"a request holds {BODY_BYTES} bytes here")
+            raise HTTPException(413, _too_large(limit))
         return message
 
     return bounded

@@ -320,6 +320,17 @@ def test_prefetch_pin_purge_and_evict(clean, storage):
     assert read(clean, f"{clean.far}/a.root")[0] == truth(storage[0], "a.root")
 
 
+def test_a_list_of_files(clean, tmp_path):
+    """Also a long one; each file once."""
+    lines = ["# what I need", f"{clean.far}/b.root", ""] + [f"{clean.far}/a.root"] * 5000
+    (tmp_path / "files.txt").write_text("\n".join(lines))
+    done = clean.casita("cache", "prefetch", f"@{tmp_path / 'files.txt'}")
+    assert "2 of 2 files" in done.stdout
+    done = clean.casita("cache", "prefetch", f"@{tmp_path / 'none'}", check=False)
+    assert done.returncode == 1
+    assert "can't be read" in done.stderr
+
+
 def test_a_listing_and_a_folder(clean):
     clean.casita("cache", "prefetch", f"{clean.local}/cms/")
     found = json.loads(clean.casita("cache", "ls", f"{clean.local}/", "--json").stdout)

@@ -98,7 +98,15 @@ def test_several_keep_one_file(path):
     assert issuer.made == 1
 
 
-@pytest.mark.parametrize("own", ["opaque-token", Issuer(iss="https://iam.example.org")()])
+def test_what_has_expired_is_nobody_s(path):
+    """E.g. of a facility that had another address."""
+    path.parent.mkdir()
+    path.write_text(Issuer(life=-10, iss="https://iam.example.org")())
+    Keeper(path, Issuer(life=100)).renew()
+    assert bearer.claims(bearer.read(path))["iss"] == ISSUER
+
+
+@pytest.mark.parametrize("own", ["opaque-token", Issuer(9999, "https://iam.example.org")()])
 def test_a_token_of_the_user_s_own_stays(path, own):
     path.parent.mkdir()
     path.write_text(own)
