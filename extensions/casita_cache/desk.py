@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -79,6 +80,7 @@ class Desk:
         }
         self._prefix = next((one.prefix for one in settings.servers if one.role == "origin"), "")
         self.stores = {name: Store(one.directory) for name, one in self.servers.items()}
+        self._checking = threading.Lock()
         inline = catalogue.parse(settings.datasets, "casita.toml") if settings.datasets else []
         self.catalogue = Catalogue(inline, settings.catalogue)
         self.pins = Pins(settings.directory / "pins.json", self.cache_url)
@@ -285,9 +287,9 @@ class Desk:
     def _check_room(self, items: Iterable[Item]) -> None:
         wanted: dict[str, dict[str, int]] = {name: {} for name in self.servers}
         for url in self.pins.urls():
-            route, path = self.route_of(url)
-            if known := self.stores[route.name].stat(path):
-                wanted[route.name][url] = known.info.size
+            found = self.routes.find(url)  # None: of an origin that is no more
+            if found and (known := self.stores[found[0].name].stat(found[1])):
+                wanted[found[0].name][url] = known.info.size
         for one in items:
             wanted[self.route_of(one.url)[0].name][one.url] = one.size or 0
         for name, sizes in wanted.items():
@@ -339,6 +341,11 @@ class Desk:
     def _broken(self, url: str) -> None:
         route, path = self.route_of(url)
         logger.warning("%s: its copy is corrupt and was dropped", url)
+        self.drop(route, path)
+
+    def drop(self, route: Route, path: str) -> None:
+        """Remove a copy that must not be served again, pinned or not."""
+        self.pins.release(route.origin_url(path))
         self.stores[route.name].evict(path)
 
     def suspect(self, url: str, token: StorageToken) -> bool:
@@ -347,11 +354,15 @@ class Desk:
         token.require(READ, path)
         if self.stores[route.name].stat(path) is None:
             return False
+        if not self._checking.acquire(blocking=False):
+            raise Refused(429, "busy", "another file is being checked", "try again in a moment")
         try:
             reading.fetch(self.cache_url(url), lambda size: None, lambda: False)
         except reading.ChecksumError:
             self._broken(url)
             return True
+        finally:
+            self._checking.release()
         return False
 
 

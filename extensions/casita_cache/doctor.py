@@ -103,6 +103,14 @@ def _local(config: CacheSettings) -> Iterator[Finding]:
             "error", "local origin", f"{folder} is no folder", "set backends.cache.local.directory"
         )
         return
+    if folder.stat().st_mode & 0o022:
+        yield Finding(
+            "warning",
+            "local origin",
+            f"others than its owner may write to {folder}: a link that they make there shows "
+            "whatever XRootD's account may read, cached files and keys included",
+            f"chmod go-w {folder}, and its folders",
+        )
     for one in _siblings(folder):
         yield Finding(
             "warning",

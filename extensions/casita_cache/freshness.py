@@ -75,5 +75,5 @@ class Freshness:
         if not stale:
             return ""
         logger.warning("%s was replaced at its origin: the copy was dropped", path)
-        store.evict(path)
+        self._desk.drop(route, path)
         return route.origin_url(path)

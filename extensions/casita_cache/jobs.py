@@ -124,9 +124,20 @@ class Jobs:
 
     def resume(self) -> None:
         """Go on with what an earlier run left."""
-        for one in read_json(self._path, []):
-            items = [Item(**item) for item in one["items"]]
-            self._begin(_Work(one["id"], one["user"], one["title"], items, one["started"]))
+        works = [
+            _Work(
+                one["id"],
+                one["user"],
+                one["title"],
+                [Item(**item) for item in one["items"]],
+                one["started"],
+            )
+            for one in read_json(self._path, [])
+        ]
+        with self._lock:  # all, before the first that ends writes what is left
+            self._works |= {one.id: one for one in works}
+        for one in works:
+            self._begin(one)
 
     def start(self, user: str, title: str, items: Iterable[Item]) -> Job:
         """Fetch files; returns at once."""
@@ -157,8 +168,9 @@ class Jobs:
     def cancel(self, identifier: str) -> None:
         """Stop a job; what it has fetched stays."""
         with self._lock:
-            if work := self._works.get(identifier):
-                work.stopped = True
+            if (work := self._works.get(identifier)) and work.ended is None:
+                work.stopped, work.ended = True, time.time()
+        self._save()
 
     def close(self) -> None:
         """End with the service; what runs is gone on with later."""
@@ -218,7 +230,7 @@ class Jobs:
                 work.failed += 1
                 work.failures = [*work.failures, failure][:FAILURES]
             over = work.done == len(work.items)
-            if over:
+            if over and work.ended is None:
                 work.ended = time.time()
         if over:
             self._save()
@@ -236,6 +248,6 @@ class Jobs:
                     "items": [vars(item) for item in one.items],
                 }
                 for one in self._works.values()
-                if one.ended is None
+                if one.ended is None and not one.stopped
             ]
             write_json(self._path, left)

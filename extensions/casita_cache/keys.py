@@ -54,7 +54,7 @@ def _fetched(http: httpx.Client, home: Path, issuer: Trusted) -> bool:
         answer = http.get(issuer.keys)
         answer.raise_for_status()
         store(home, issuer.url, answer.json())
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, ValueError, OSError, sqlite3.Error):
         return False
     return True
 

@@ -24,7 +24,7 @@ from casita.files import write_atomic
 from casita_cache import configuration, keys
 from casita_cache.program import Program, find
 from casita_cache.servers import Server
-from casita_cache.tls import own_certificate
+from casita_cache.tls import open_folder, own_certificate
 
 VARIABLE = "CASITA_CACHE_SERVER"
 LARGEST = 0.95
@@ -39,16 +39,18 @@ def main() -> NoReturn:
         server = Server.model_validate_json(os.environ.pop(VARIABLE))
         program = find(server.program)
         program.refuse(server)
+        open_folder(server.directory.parent)
         _listen(server)
         tls = _credentials(server)  # which root may read, and the account may not
         if server.audience:
             keys.prefill(configuration.keys_folder(server), server.issuers)
+        # Before it is another user, who may not be able to read this Python's own files.
+        _wait_for_collector(server.monitor)
         if server.account:
             _become(server.account, server.directory)
         _prepare(server, tls, program.version)
-        _wait_for_collector(server.monitor)
         _run(server, program)
-    except CasitaError as error:
+    except (CasitaError, OSError) as error:
         sys.exit(str(error))
 
 
@@ -89,9 +91,7 @@ def _become(account: str, folder: Path) -> None:
         ) from None
     if user.pw_uid == 0:
         raise CasitaError("XRootD does not run as root", hint="set backends.cache.account")
-    os.umask(0o022)
-    folder.mkdir(parents=True, exist_ok=True)
-    os.umask(0o077)
+    folder.mkdir(mode=0o700, exist_ok=True)
     os.chown(folder, user.pw_uid, user.pw_gid)
     os.setgroups([one.gr_gid for one in grp.getgrall() if account in one.gr_mem])
     os.setgid(user.pw_gid)

@@ -118,5 +118,7 @@ def place_of(url: str) -> Place | None:
     if not host or parts.query or parts.fragment or parts.password is not None:
         return None
     kind = scheme if scheme in HTTP else "root"
+    if kind in HTTP and "%" in parts.path:
+        return None  # root:// knows no escapes
     path = "/" + parts.path.lstrip("/")
     return Place(kind, host.lower(), port or PORTS[scheme], path)

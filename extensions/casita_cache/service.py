@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -45,8 +47,10 @@ from casita_cache.tally import ServerTotals
 logger = logging.getLogger("casita.cache")
 PREFIX = "/services/cache"
 VARIABLE = "CASITA_CACHE_SERVICE"
-BODY_BYTES = 32 * 2**20
+RESUME_SECONDS = 60.0
+BODY_BYTES = 12 * 2**20
 """Enough for a list of a hundred thousand files."""
+STATUS_SECONDS = 0.5
 TEND_SECONDS = 15.0
 """How often pins are renewed, keys copied and files compared with their origins."""
 
@@ -61,6 +65,9 @@ class Service:
         self.desk = Desk(settings, parse(settings.routes))
         self.monitor = Monitor(settings.port)
         self.freshness = Freshness(self.desk, settings.revalidate)
+        self._looking = threading.Lock()
+        self._status: Status | None = None
+        self._looked = float("-inf")
         self.keeper = Keeper(settings.directory / "bearer", self._own_token)
 
     def _own_token(self) -> str:
@@ -89,16 +96,27 @@ class Service:
             if self.settings.guarded:
                 os.environ["BEARER_TOKEN_FILE"] = str(self.settings.directory / "bearer")
                 self.keeper.start()
-            self.desk.jobs.resume()
-            tending = asyncio.create_task(self._tend())
+            tasks = [asyncio.create_task(self._tend()), asyncio.create_task(self._resume())]
             yield
-            tending.cancel()
-            with suppress(asyncio.CancelledError):
-                await tending
+            for one in tasks:
+                one.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self.keeper.stop()
             await asyncio.to_thread(self.desk.jobs.close)
             await asyncio.to_thread(self.desk.pins.close)
             await self.http.aclose()
+
+    async def _resume(self) -> None:
+        """Go on with prefetches once there is a token and the caches are up, or not soon."""
+        deadline = time.monotonic() + RESUME_SECONDS
+        while time.monotonic() < deadline and not await asyncio.to_thread(self._is_ready):
+            await asyncio.sleep(1)
+        self.desk.jobs.resume()
+
+    def _is_ready(self) -> bool:
+        if self.settings.guarded and not (self.settings.directory / "bearer").exists():
+            return False
+        return all(_answers(one.cache) for one in self.desk.routes.all)
 
     async def _tend(self) -> None:
         while True:
@@ -139,7 +157,14 @@ class Service:
                 )
 
     def status(self) -> Status:
-        """Return every cache."""
+        """Return every cache, as of a moment ago: each look walks the caches' disks."""
+        with self._looking:
+            if time.monotonic() - self._looked > STATUS_SECONDS:
+                self._status, self._looked = self._look(), time.monotonic()
+            assert self._status is not None
+            return self._status
+
+    def _look(self) -> Status:
         totals = self.totals()
         origins = [self._origin(name, totals.get(name)) for name in self.desk.servers]
         lost = sum(one.lost + one.unreadable for one in totals.values()) + self.monitor.refused

@@ -31,7 +31,7 @@ def own_certificate(folder: Path, host: str) -> tuple[Path, Path]:
         Name or address under which the cache is reached, besides this machine's own.
     """
     certificate, key = own_files(folder)
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    open_folder(folder)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_good(certificate, host) or not key.exists():
@@ -39,6 +39,14 @@ def own_certificate(folder: Path, host: str) -> tuple[Path, Path]:
             write_atomic(key, secret)
             write_atomic(certificate, pem, 0o644)
     return certificate, key
+
+
+def open_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, that everybody may enter."""
+    for one in (*reversed(folder.parents), folder):
+        if not one.exists():
+            one.mkdir(exist_ok=True)
+            one.chmod(0o755)  # whatever the umask says
 
 
 def own_files(folder: Path) -> tuple[Path, Path]:

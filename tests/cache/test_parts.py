@@ -44,6 +44,7 @@ ROUTE = Route(
         ("root://eos.example.org:1095//a", None),
         ("root://eos.example.org.evil.org//a", None),
         ("https://eos.example.org/a", None),
+        ("https://eos.example.org:8443/a%20b", None),
         ("http://eos.example.org:8443/a", None),
         ("root://eos.example.org//a?authz=x", None),
         ("root://ada:secret@eos.example.org//a", None),

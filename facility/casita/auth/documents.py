@@ -15,7 +15,7 @@ STALE_SECONDS = 4 * 3600.0
 """So long a document is good though nobody answers for it."""
 AGAIN_SECONDS = 5.0
 """Nobody is asked more often, whatever tokens strangers may send."""
-BYTES = 256 * 1024
+BYTES = 4 * 2**20
 
 
 class Document:

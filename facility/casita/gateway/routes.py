@@ -12,6 +12,8 @@ from casita.gateway.limits import report
 from casita.gateway.options import LABEL
 
 routes = web.RouteTableDef()
+OVER = ("STOPPING", "STOPPED", "FAILED")
+"""States in which a cluster's credential is good for nothing."""
 
 
 @routes.get("/api/v1/limits")
@@ -83,7 +85,7 @@ async def bearer(request: web.Request) -> web.Response:
     Raises
     ------
     aiohttp.web.HTTPUnauthorized
-        The request lacks the cluster's own credential.
+        The request lacks the credential of a cluster that runs.
     aiohttp.web.HTTPForbidden
         The issuer gives the owner no such token.
     aiohttp.web.HTTPServiceUnavailable
@@ -92,7 +94,8 @@ async def bearer(request: web.Request) -> web.Response:
     backend, name = request.app["backend"], request.match_info["cluster_name"]
     cluster = await backend.get_cluster(name)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    sent, expected = token.encode(), cluster.token.encode() if cluster else b""
+    runs = cluster is not None and cluster.status.name not in OVER
+    sent, expected = token.encode(), cluster.token.encode() if runs else b""
     if scheme != "token" or not expected or not secrets.compare_digest(sent, expected):
         raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "token"})
     try:

@@ -124,5 +124,5 @@ class Office:
             except (jwt.PyJWTError, ValueError, RecursionError):
                 continue
         if claims is not None:
-            self.revoked.add(claims["jti"], claims["exp"])
+            self.revoked.add(claims["jti"], claims["exp"], claims["sub"])
             self.audit.note("revoked", sub=claims["sub"], aud=claims["aud"], jti=claims["jti"])

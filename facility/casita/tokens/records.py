@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 
 from casita.errors import ServiceError
 from casita.files import read_json, write_json
+from casita.serving import Refused
+
+EACH = 200
+"""Live revocations of one user."""
 
 
 class Audit:
@@ -54,17 +59,33 @@ class Revoked:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ends: dict[str, float] = read_json(path, {})
+        self._lock = threading.Lock()
+        self._ends: dict[str, tuple[float, str]] = {
+            key: (float(ends), str(user)) for key, (ends, user) in read_json(path, {}).items()
+        }
 
-    def add(self, identifier: str, expires: float) -> None:
-        """Take one back."""
-        self._ends = {**self._live(), identifier: expires}
-        write_json(self._path, self._ends)
+    def add(self, identifier: str, expires: float, user: str) -> None:
+        """Take one back.
+
+        Raises
+        ------
+        Refused
+            429: the user has taken back so many that the list would be too long for others.
+        """
+        with self._lock:
+            live = self._live()
+            if sum(owner == user for _, owner in live.values()) >= EACH:
+                raise Refused(
+                    429, "too_many", f"{EACH} of your tokens are revoked already", "they end soon"
+                )
+            self._ends = {**live, identifier: (expires, user)}
+            write_json(self._path, self._ends)
 
     def identifiers(self) -> list[str]:
         """Return those that have not ended by themselves."""
-        return sorted(self._live())
+        with self._lock:
+            return sorted(self._live())
 
-    def _live(self) -> dict[str, float]:
+    def _live(self) -> dict[str, tuple[float, str]]:
         now = time.time()
-        return {one: ends for one, ends in self._ends.items() if ends > now}
+        return {key: one for key, one in self._ends.items() if one[0] > now}
