@@ -49,7 +49,12 @@ def _processes(config: CacheSettings, place: Place) -> list[Process]:
     service = Process(
         name="cache",
         command=(place.python, "-m", "casita_cache.service"),
-        environment={"CASITA_CACHE_SERVICE": _service(config, place), **_trust(config, place)},
+        environment={
+            "CASITA_CACHE_SERVICE": _service(config, place),
+            **CLIENT,
+            **_trust(config, place),
+            **_own_origin(config, place),
+        },
         port=port,
         health=f"http://127.0.0.1:{port}{PREFIX}/health",
         priority=50,  # before the servers, whose reports it counts
@@ -108,6 +113,12 @@ def _trust(config: CacheSettings, place: Place) -> dict[str, str]:
     if guarded(config, place) and not certificate(config, place):
         return {"X509_CERT_FILE": str(storage(config, place) / "certificate.pem")}
     return {}
+
+
+def _own_origin(config: CacheSettings, place: Place) -> dict[str, str]:
+    """Return what lets the service compare files with the facility's own origin."""
+    keytabs = [one.keytab for one in servers(config, place) if one.keytab]
+    return {"XrdSecSSSKT": str(keytabs[0])} if keytabs else {}
 
 
 def _hub_services(config: CacheSettings, place: Place) -> list[dict[str, Any]]:

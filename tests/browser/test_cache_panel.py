@@ -178,11 +178,12 @@ def test_a_prefetch_runs_and_the_bars_fill(lab, cached):
         lab.shot("cache-prefetch")
         assert lab.inaccessible(".casita-FacilityPanel") == []
     expect(job.locator(".casita-State")).to_have_text("done")
-    expect(part(row)).to_have_attribute("aria-valuenow", "100")
+    expect(part(row)).to_have_attribute("aria-valuenow", "100", timeout=15_000)
     # Open folders are asked for again, but not at each change.
     filled = part(file(lab, "ttbar_2018_1.root"))
     expect(filled).to_have_attribute("aria-valuenow", "100", timeout=15_000)
-    expect(part(file(lab, "DYJetsToLL"))).to_have_attribute("aria-valuenow", "100")
+    filled = part(file(lab, "DYJetsToLL"))
+    expect(filled).to_have_attribute("aria-valuenow", "100", timeout=15_000)
     expect(part(file(lab, "ttbar_2018_2.root"))).to_have_attribute("aria-valuenow", "0")
     lab.shot("cache-filled")
     assert not lab.overflows()
@@ -358,9 +359,8 @@ def test_a_cache_that_is_down_is_shown_as_down(lab, cached):
 def test_a_service_that_is_down_is_told_of_and_what_was_known_stays(lab, cached):
     with supervisor._remote(cached.site) as server:
         server.supervisor.stopProcess("cache", True)
-        expect(section(lab).locator(".casita-mod-warning").first).to_contain_text(
-            "The service of the cache does not answer"
-        )
+        told = lab.page.locator(".casita-Cache > .casita-mod-warning")
+        expect(told).to_contain_text("The service of the cache does not answer", timeout=10_000)
         expect(dataset(lab, TTBAR)).to_be_visible()
         lab.shot("cache-service-down")
         server.supervisor.startProcess("cache", True)

@@ -350,6 +350,8 @@ def test_nobody_looks_unless_somebody_follows():
         assert watch.pause() == watching.SHOWN_SECONDS
         watch.seen = Overview(jobs=[JOB])
         assert watch.pause() == watching.RUNNING_SECONDS
+        watch.seen = Overview(jobs=[JOB.model_copy(update={"ended": 5.0})])
+        assert watch.pause() == watching.SHOWN_SECONDS
         watch.seen = Overview(configured=False)
         assert watch.pause() == watching.ABSENT_SECONDS
         await states.aclose()

@@ -127,11 +127,21 @@ describe('the store', () => {
     expect(store.tree.value.get(ROOT)?.listing).toBe(EMPTY);
     store.toggle(ROOT);
     expect(looks.listing).toHaveBeenCalledTimes(1);
-    looks.listing.mockRejectedValueOnce(new FacilityError('no such folder'));
+    looks.listing.mockRejectedValueOnce(new FacilityError('no such folder', '', 404, 'not_found'));
     store.toggle(ROOT);
     await vi.runAllTimersAsync();
     expect(store.tree.value.get(ROOT)?.error?.message).toBe('no such folder');
     expect(store.tree.value.get(ROOT)?.listing).toBe(EMPTY);
+  });
+
+  test('asks again for a folder that could not be had for a moment', async () => {
+    const { looks, store } = made();
+    looks.listing.mockRejectedValueOnce(new FacilityError('nobody answers', '', 502));
+    store.toggle(ROOT);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(store.tree.value.get(ROOT)?.error?.message).toBe('nobody answers');
+    await vi.runAllTimersAsync();
+    expect(store.tree.value.get(ROOT)).toEqual({ open: true, listing: EMPTY, error: null });
   });
 
   test('asks again for open folders when their cache changes, and not at each change', async () => {

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 RUNNING_SECONDS = 1.0
 """Between two looks while a prefetch runs."""
 SHOWN_SECONDS = 5.0
+SETTLING_SECONDS = 5.0
+"""So long after a prefetch XCache may still write down what it has."""
 ABSENT_SECONDS = 60.0
 """Where the facility has no cache, which its operator changes by a restart."""
 DONE_SHOWN, FAILED_SHOWN = 15.0, 3600.0
@@ -62,8 +64,9 @@ class CacheWatch(Watch[Overview]):
             return None
         if self.seen is None or not self.seen.configured:
             return ABSENT_SECONDS if self.seen else SHOWN_SECONDS
-        running = any(one.state == "running" for one in self.seen.jobs)
-        return RUNNING_SECONDS if running else SHOWN_SECONDS
+        since = time.time() - SETTLING_SECONDS
+        busy = any(one.ended is None or one.ended > since for one in self.seen.jobs)
+        return RUNNING_SECONDS if busy else SHOWN_SECONDS
 
     async def look(self) -> Overview:
         """Return all that the panel shows; if the service can't be asked, what was last known."""

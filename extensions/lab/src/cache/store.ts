@@ -16,6 +16,8 @@ export interface ILooks {
 
 /** Folders are asked for at an origin, perhaps far away: not oftener than so. */
 const RELOAD = 3000;
+/** After so long a folder is asked for again that could not be had. */
+const AGAIN = 10_000;
 /** After so long without a key the search begins. */
 const TYPING = 250;
 
@@ -99,7 +101,11 @@ export class CacheStore {
       const listing = await this.looks.listing(url);
       this.put(url, { listing, error: null });
     } catch (error) {
-      this.put(url, { error: asFacilityError(error) });
+      const why = asFacilityError(error);
+      this.put(url, { error: why });
+      if (why.status !== 404) {
+        setTimeout(() => this.tree.value.get(url)?.error === why && void this.load(url), AGAIN);
+      }
     }
   };
 
