@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from casita.auth.scopes import is_below, normalised
 from casita.auth.verifier import StorageToken
 from casita.backend import Settings, Trust
-from casita.errors import CasitaError, MissingError
+from casita.errors import CasitaError, DeniedError, MissingError
 from casita.serving import Refused
 from casita_cache import catalogue, reading
 from casita_cache.catalogue import Catalogue, Dataset
-from casita_cache.jobs import Item, Jobs
+from casita_cache.jobs import Advance, Item, Jobs, Stopped
 from casita_cache.login import token_tag
 from casita_cache.models import (
     DatasetState,
@@ -36,6 +36,7 @@ from casita_cache.store import Cached, Store
 
 logger = logging.getLogger("casita.cache")
 READ, STAGE = "storage.read", "storage.stage"
+Answer = TypeVar("Answer")
 PINNED_PART = 0.8
 """Of a cache's size that may be pinned: the rest is for everything else."""
 
@@ -70,10 +71,15 @@ class Desk:
     ----------
     routes
         The caches by origin.
+    renew
+        Gets a new token for the service to read with; returns whether there is one.
     """
 
-    def __init__(self, settings: ServiceSettings, routes: Routes) -> None:
+    def __init__(
+        self, settings: ServiceSettings, routes: Routes, renew: Callable[[], bool]
+    ) -> None:
         self.settings = settings
+        self._renew = renew
         self.routes = routes
         self.servers = {
             one.name.removeprefix("cache-"): one for one in settings.servers if one.role == "cache"
@@ -85,7 +91,7 @@ class Desk:
         self.catalogue = Catalogue(inline, settings.catalogue)
         self.pins = Pins(settings.directory / "pins.json", self.cache_url)
         self.jobs = Jobs(
-            settings.directory / "jobs.json", self.cache_url, settings.parallel, self._broken
+            settings.directory / "jobs.json", self._fetch, settings.parallel, self._broken
         )
 
     # ---- names
@@ -133,15 +139,38 @@ class Desk:
             if path.endswith("/") or any(mark in path for mark in "*?"):
                 folder = path.rpartition("/")[0] or "/"
                 token.require(right, folder)
-                for found, size in reading.expand(route.server(token_tag()), path):
+                for found, size in self._expanded(route, path):
                     yield self._item(route.origin_url(found), size, token, right)
             else:
                 yield self._item(url, None, token, right)
+
+    def _expanded(self, route: Route, path: str) -> list[tuple[str, int]]:
+        return self._asked(lambda: list(reading.expand(route.server(token_tag()), path)))
 
     def _item(self, url: str, size: int | None, token: StorageToken, right: str) -> Item:
         route, path = self.route_of(url)
         token.require(right, path)
         return Item(route.origin_url(path), size)
+
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask a cache, and once more with a new token if it refuses the one that there is.
+
+        That happens when the service has just started, and when the keys were replaced.
+        """
+        try:
+            return ask()
+        except DeniedError:
+            if not self._renew():
+                raise
+            return ask()
+
+    def _fetch(
+        self, url: str, advance: Advance, stopped: Stopped, size: int | None, sized: Advance
+    ) -> None:
+        self._asked(lambda: reading.fetch(self.cache_url(url), advance, stopped, size, sized))
+
+    def _stat(self, route: Route, path: str) -> Any:
+        return self._asked(lambda: reading.stat(route.server(token_tag()), path))
 
     # ---- looking
 
@@ -157,7 +186,7 @@ class Desk:
         token.require(READ, path)
         if one := self.stores[route.name].stat(path):
             return self._cached(route, one)
-        return self._uncached(route, path, reading.stat(route.server(token_tag()), path).size)
+        return self._uncached(route, path, self._stat(route, path).size)
 
     def _cached(self, route: Route, one: Cached) -> FileState:
         url, info = route.origin_url(one.path), one.info
@@ -205,7 +234,7 @@ class Desk:
         there: list[tuple[str, int, bool]] = []
         complete = True
         try:
-            there = reading.listing(route.server(token_tag()), path)
+            there = self._asked(lambda: reading.listing(route.server(token_tag()), path))
         except MissingError:
             if not cached and not mount:
                 raise
@@ -281,7 +310,7 @@ class Desk:
             return item
         route, path = self.route_of(item.url)
         known = self.stores[route.name].stat(path)
-        size = known.info.size if known else reading.stat(route.server(token_tag()), path).size
+        size = known.info.size if known else self._stat(route, path).size
         return Item(item.url, size)
 
     def _check_room(self, items: Iterable[Item]) -> None:
@@ -357,7 +386,7 @@ class Desk:
         if not self._checking.acquire(blocking=False):
             raise Refused(429, "busy", "another file is being checked", "try again in a moment")
         try:
-            reading.fetch(self.cache_url(url), lambda size: None, lambda: False)
+            self._fetch(url, lambda size: None, lambda: False, None, lambda size: None)
         except reading.ChecksumError:
             self._broken(url)
             return True

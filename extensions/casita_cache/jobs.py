@@ -26,6 +26,11 @@ RATE_SECONDS = 5.0
 """The rate is that of the last so many seconds."""
 
 
+Advance = Callable[[int], None]
+Stopped = Callable[[], bool]
+Fetch = Callable[[str, Advance, Stopped, int | None, Advance], None]
+
+
 @dataclass(frozen=True)
 class Item:
     """One file to fetch."""
@@ -99,8 +104,9 @@ class Jobs:
     ----------
     path
         The file that remembers them.
-    cache_url
-        Returns where the cache has a file, by its URL at the origin.
+    fetch
+        Reads a file through its cache, like :func:`casita_cache.reading.fetch`, by its URL at the
+        origin.
     parallel
         Files fetched at the same time, over all jobs.
     broken
@@ -110,12 +116,12 @@ class Jobs:
     def __init__(
         self,
         path: Path,
-        cache_url: Callable[[str], str],
+        fetch: Fetch,
         parallel: int,
         broken: Callable[[str], None],
     ) -> None:
         self._path = path
-        self._cache_url = cache_url
+        self._read = fetch
         self._broken = broken
         self._lock = threading.Lock()
         self._closing = False
@@ -208,14 +214,10 @@ class Jobs:
         failure = None
         try:
             try:
-                reading.fetch(
-                    self._cache_url(item.url), advance, lambda: work.stopped, item.size, sized
-                )
+                self._read(item.url, advance, lambda: work.stopped, item.size, sized)
             except reading.ChecksumError:
                 self._broken(item.url)
-                reading.fetch(
-                    self._cache_url(item.url), lambda size: None, lambda: work.stopped, item.size
-                )
+                self._read(item.url, lambda size: None, lambda: work.stopped, item.size, sized)
         except CasitaError as error:
             failure = Failure(url=item.url, message=error.message)
         except Exception:

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from casita import __version__
 from casita.auth import bearer
 from casita.auth.verifier import StorageToken, Verifier
-from casita.bearer import Keeper
+from casita.bearer import Keeper, write
 from casita.serving import equip, serve
 from casita_cache import metrics
 from casita_cache.configuration import keys_folder
@@ -48,6 +48,7 @@ logger = logging.getLogger("casita.cache")
 PREFIX = "/services/cache"
 VARIABLE = "CASITA_CACHE_SERVICE"
 RESUME_SECONDS = 60.0
+RENEW_SECONDS = 3.0
 BODY_BYTES = 12 * 2**20
 """Enough for a list of a hundred thousand files."""
 STATUS_SECONDS = 0.5
@@ -62,9 +63,11 @@ class Service:
         self.settings = settings
         self.http = httpx.AsyncClient(timeout=20, trust_env=False)
         self.verifier = Verifier(settings.trust.issuers, settings.trust.audience, self.http)
-        self.desk = Desk(settings, parse(settings.routes))
+        self.desk = Desk(settings, parse(settings.routes), self._renew)
         self.monitor = Monitor(settings.port)
         self.freshness = Freshness(self.desk, settings.revalidate)
+        self._renewing = threading.Lock()
+        self._renewed = float("-inf")
         self._looking = threading.Lock()
         self._status: Status | None = None
         self._looked = float("-inf")
@@ -81,6 +84,18 @@ class Service:
             )
             answer.raise_for_status()
             return str(answer.json()["access_token"])
+
+    def _renew(self) -> bool:
+        """Get a new token now; not oftener than it helps."""
+        with self._renewing:
+            if not self.settings.guarded or time.monotonic() - self._renewed < RENEW_SECONDS:
+                return False
+            self._renewed = time.monotonic()
+            try:
+                write(self.settings.directory / "bearer", self._own_token())
+            except (httpx.HTTPError, OSError, ValueError, KeyError):
+                return False
+            return True
 
     async def caller(self, request: Request) -> StorageToken:
         """Return what the request's storage token says."""
