@@ -24,6 +24,8 @@ logger = logging.getLogger("distributed.casita.bearer")
 SHARE = 0.5
 """A token is renewed after this part of its life, so that a service may be down for the rest."""
 RETRY_SECONDS = (1.0, 30.0)
+LOOK_SECONDS = 3600.0
+"""The file is looked at so often, though its token be good for years: it may be gone."""
 
 
 class Keeper:
@@ -59,13 +61,15 @@ class Keeper:
             return left  # another program has just done it
         try:
             token = self._fetch()
+            foreign = is_foreign(read(self._path), token)
+            if not foreign:
+                write(self._path, token)
         except Exception as error:
             return self._failed(error)
         self.trouble, self._pause = "", RETRY_SECONDS[0]
-        if is_foreign(read(self._path), token):
+        if foreign:
             logger.info("%s holds a token of the user's own: left alone", self._path)
             return 60.0
-        write(self._path, token)
         return max(1.0, _renewal(claims(token)))
 
     def _failed(self, error: Exception) -> float:
@@ -78,11 +82,8 @@ class Keeper:
     def _run(self) -> None:
         pause = 0.0
         # The others that keep the file should find it new.
-        while not self._stop.wait(pause * random.uniform(1.0, 1.05)):
-            try:
-                pause = self.renew()
-            except OSError as error:
-                pause = self._failed(error)
+        while not self._stop.wait(min(pause, LOOK_SECONDS) * random.uniform(1.0, 1.05)):
+            pause = self.renew()
 
 
 def read(path: Path) -> str:
@@ -127,7 +128,7 @@ def is_foreign(there: str, ours: str) -> bool:
     found = claims(there)
     try:
         over = float(found["exp"]) < time.time()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         over = False
     return bool(there) and not over and found.get("iss") != claims(ours).get("iss")
 
@@ -136,6 +137,6 @@ def _renewal(token: dict[str, Any]) -> float:
     """Return in how many seconds a token is to be renewed; 0 or less: now."""
     try:
         begins, ends = float(token["iat"]), float(token["exp"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return 0.0
     return begins + SHARE * (ends - begins) - time.time()

@@ -72,12 +72,35 @@ def test_what_covers_what(held, wanted, covered):
 parts = st.lists(st.sampled_from(["a", "ab", "b", "..", ".", ""]), max_size=6)
 
 
+def walked(path):
+    """Return where a file system ends up, one step after the other."""
+    here = []
+    for step in path:
+        if step == "..":
+            del here[-1:]
+        elif step not in ("", "."):
+            here.append(step)
+    return here
+
+
 @given(parts, parts)
-def test_nothing_outside_a_folder_is_covered(folder, path):
+def test_a_scope_opens_its_folder_and_nothing_else(folder, path):
     held = Scope("storage.read", normalised("/" + "/".join(folder)))
     wanted = Scope("storage.read", normalised("/" + "/".join(path)))
-    inside = wanted.path.split("/")[: len(held.path.rstrip("/").split("/"))]
-    assert held.covers(wanted) == (inside == held.path.rstrip("/").split("/"))
+    inside = walked(path)[: len(walked(folder))] == walked(folder)
+    assert held.covers(wanted) is inside
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_a_path_without_escapes_or_no_path(text):
+    try:
+        found = normalised(text)
+    except ValueError:
+        assert not text.startswith("/") or set(" %?#\\\"'") & set(text) or not text.isprintable()
+        return
+    assert text.startswith("/")
+    assert normalised(found) == found
+    assert not {".", "..", ""} & set(found[1:].split("/")) or found == "/"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +141,8 @@ def test_who_may_what():
     assert "storage.read:/cms" in may("bob", ["cms"])
     assert "storage.stage:/" in may("bob", ["ops"])
     assert may("bob", ["nobody"]) == may("bob")
+    assert "storage.modify:/group/cms" not in may("bob")
+    assert not any(one.endswith(":/") for one in may("admin"))  # of several people, none is special
 
 
 def test_the_one_person_of_the_embedded_profile_may_all():
@@ -125,7 +150,10 @@ def test_the_one_person_of_the_embedded_profile_may_all():
     assert "storage.read:/" not in may("somebody", table={})
 
 
-@pytest.mark.parametrize("name", ["../ada", "a/b", "", ".", "a b"])
+@pytest.mark.parametrize(
+    "name",
+    ["../ada", "a/b", "", ".", "..", "a b", "ada\n", ".ada", "-ada", "service:cache", "é", "*"],
+)
 def test_an_odd_name_has_no_folder(name):
     assert not any("/user" in one for one in may(name))
 

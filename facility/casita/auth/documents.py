@@ -1,4 +1,4 @@
-"""JSON documents of an issuer (keys, revoked tokens), kept for a while."""
+"""Lists that an issuer publishes (keys, revoked tokens), kept for a while."""
 
 from __future__ import annotations
 
@@ -15,30 +15,35 @@ STALE_SECONDS = 4 * 3600.0
 """So long a document is good though nobody answers for it."""
 AGAIN_SECONDS = 5.0
 """Nobody is asked more often, whatever tokens strangers may send."""
+FIRST_SECONDS = 1.0
+"""The same while there is no copy, without which no token is good."""
 BYTES = 4 * 2**20
 
 
 class Document:
-    """One document, fetched when it is needed.
+    """One JSON document, fetched when it is needed.
 
     Parameters
     ----------
     url
         Of the document, or of an ``openid-configuration`` that names it as ``jwks_uri``.
+    name
+        Of the list in it. An answer without one is none: the copy serves on.
     fresh
         Seconds for which a copy is used without asking.
     """
 
-    def __init__(self, http: httpx.AsyncClient, url: str, fresh: float) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, name: str, fresh: float) -> None:
         self._http = http
         self._url = url
+        self._name = name
         self._fresh = fresh
-        self._content: dict[str, Any] | None = None
-        self._fetched = self._asked = float("-inf")
+        self._content: list[Any] = []
+        self._fetched = self._next = float("-inf")
         self._fetching = asyncio.Lock()
 
-    async def get(self, *, again: bool = False) -> dict[str, Any]:
-        """Return the document.
+    async def get(self, *, again: bool = False) -> list[Any]:
+        """Return the list.
 
         Parameters
         ----------
@@ -51,11 +56,9 @@ class Document:
             It can't be had, and there is no copy that is new enough.
         """
         async with self._fetching:
-            now = time.monotonic()
-            too_old = again or now - self._fetched > self._fresh
-            if too_old and (self._content is None or now - self._asked > AGAIN_SECONDS):
-                await self._fetch(now)
-            if self._content is None or now - self._fetched > STALE_SECONDS:
+            if (again or self._age() > self._fresh) and time.monotonic() > self._next:
+                await self._fetch()
+            if self._age() > STALE_SECONDS:
                 host = urlsplit(self._url).hostname
                 raise ServiceError(
                     f"the keys of the token's issuer at {host} can't be had",
@@ -63,15 +66,23 @@ class Document:
                 )
             return self._content
 
-    async def _fetch(self, now: float) -> None:
-        self._asked = now
+    def _age(self) -> float:
+        return time.monotonic() - self._fetched
+
+    async def _fetch(self) -> None:
+        began = time.monotonic()
         try:
             content = await self._load(self._url)
             if "jwks_uri" in content:
                 content = await self._load(self._same_security(str(content["jwks_uri"])))
+            if not isinstance(content.get(self._name), list):
+                raise ValueError("no list")
+            self._content, self._fetched = content[self._name], began
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
-            return  # the copy serves on
-        self._content, self._fetched = content, now
+            pass  # the copy serves on
+        # Counted from the end: those who waited for an answer in vain don't each wait for another.
+        pause = AGAIN_SECONDS if self._age() < STALE_SECONDS else FIRST_SECONDS
+        self._next = time.monotonic() + pause
 
     def _same_security(self, url: str) -> str:
         if self._url.startswith("https:") and not url.startswith("https:"):

@@ -7,7 +7,7 @@ checks that libraries leave out by default, and where they go wrong, are each te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,7 @@ ANY_AUDIENCE = "https://wlcg.cern.ch/jwt/v1/any"
 """WLCG Common JWT Profiles 1.0: a token for every service. Ours are never made so."""
 KEYS_SECONDS = 600.0
 REVOKED_SECONDS = 10.0
+"""For what was taken back: tokens, and all keys of an issuer that takes tokens back (ours)."""
 HINT = "`casita token storage` gets one"
 
 
@@ -89,9 +90,16 @@ class Verifier:
             _refuse_plain(one)
         self._own = issuers[0].url
         self._issuers = {one.url: one for one in issuers}
-        self._keys = {one.url: Document(http, _keys_url(one), KEYS_SECONDS) for one in issuers}
+        self._keys = {
+            one.url: Document(
+                http, _keys_url(one), "keys", REVOKED_SECONDS if one.revoked else KEYS_SECONDS
+            )
+            for one in issuers
+        }
         self._revoked = {
-            one.url: Document(http, one.revoked, REVOKED_SECONDS) for one in issuers if one.revoked
+            one.url: Document(http, one.revoked, "revoked", REVOKED_SECONDS)
+            for one in issuers
+            if one.revoked
         }
         self._audience = audience
 
@@ -117,7 +125,7 @@ class Verifier:
             user=claims["sub"] if issuer == self._own else f"{claims['sub']}@{issuer}",
             issuer=issuer,
             scopes=of_issuer(self._issuers[issuer], claims),
-            expires=float(claims["exp"]),
+            expires=claims["exp"],
             identifier=identifier,
         )
 
@@ -145,7 +153,7 @@ class Verifier:
         if issuer not in self._revoked:
             return False
         try:
-            return identifier in (await self._revoked[issuer].get()).get("revoked", ())
+            return identifier in await self._revoked[issuer].get()
         except ServiceError:
             return False  # as other services, which wait until it has expired
 
@@ -163,8 +171,8 @@ def _keys_url(issuer: Issuer) -> str:
     return issuer.keys or f"{issuer.url.rstrip('/')}/.well-known/openid-configuration"
 
 
-def _find(keys: Mapping[str, Any], kid: str) -> jwt.PyJWK | None:
-    for one in keys.get("keys", ()):
+def _find(keys: Iterable[Any], kid: str) -> jwt.PyJWK | None:
+    for one in keys:
         if isinstance(one, dict) and one.get("kid") == kid and one.get("kty") in ("EC", "RSA"):
             try:
                 return jwt.PyJWK(one)
@@ -184,11 +192,12 @@ def _decoded(token: str, key: jwt.PyJWK, issuer: str, audiences: list[str]) -> d
             leeway=LEEWAY,
             options={"require": list(REQUIRED)},
         )
+        claims["exp"] = float(claims["exp"])
     except jwt.ExpiredSignatureError as error:
         raise LoginError("the token has expired", hint=HINT) from error
     except jwt.InvalidAudienceError as error:
         raise LoginError(f"the token is not for {audiences[0]}", hint=HINT) from error
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
         raise LoginError(f"the token is not good: {error}", hint=HINT) from error
     if not isinstance(claims["sub"], str) or not claims["sub"]:
         raise LoginError("the token names no user", hint=HINT)

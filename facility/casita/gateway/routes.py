@@ -86,6 +86,8 @@ async def bearer(request: web.Request) -> web.Response:
     ------
     aiohttp.web.HTTPUnauthorized
         The request lacks the credential of a cluster that runs.
+    aiohttp.web.HTTPUnprocessableEntity
+        The body is none.
     aiohttp.web.HTTPForbidden
         The issuer gives the owner no such token.
     aiohttp.web.HTTPServiceUnavailable
@@ -95,11 +97,19 @@ async def bearer(request: web.Request) -> web.Response:
     cluster = await backend.get_cluster(name)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     runs = cluster is not None and cluster.status.name not in OVER
-    sent, expected = token.encode(), cluster.token.encode() if runs else b""
+    # A header's bytes may be no text: aiohttp keeps them so.
+    sent = token.encode(errors="surrogateescape")
+    expected = cluster.token.encode() if runs else b""
     if scheme != "token" or not expected or not secrets.compare_digest(sent, expected):
         raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "token"})
-    try:
-        audience = str(json.loads(await request.text())["audience"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise web.HTTPUnprocessableEntity(reason='send {"audience": "cache"}') from None
+    audience = _audience(await request.read())
     return web.json_response(await backend.storage_token(cluster.username, audience))
+
+
+def _audience(body: bytes) -> str:
+    try:
+        audience = json.loads(body)["audience"]
+        audience.encode()  # a text that can be sent on
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise web.HTTPUnprocessableEntity(reason='send {"audience": "cache"}') from None
+    return str(audience)

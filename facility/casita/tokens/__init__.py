@@ -1,8 +1,8 @@
 """Storage tokens: hub service ``tokens``, the facility's issuer.
 
 It trades a hub token for a short-lived, signed token for *one* data service, which says what paths
-its user may read and write there (SciTokens 2.0 and WLCG Common JWT Profiles 1.0).  The wire form
-is token exchange, RFC 8693.  Services verify such tokens by themselves, with the published keys.
+its user may read and write there (WLCG Common JWT Profiles 1.0).  The wire form is token exchange,
+RFC 8693.  Services verify such tokens by themselves, with the published keys.
 """
 
 from __future__ import annotations

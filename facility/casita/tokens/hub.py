@@ -13,9 +13,9 @@ TRUSTED = ("dask-gateway",)
 """Services that ask for tokens of users: they run those users' clusters, which need tokens."""
 
 
-def is_service(user: str) -> bool:
-    """Whether a subject is a service that asked for itself, and no user."""
-    return user.startswith("service:")
+def is_itself(user: str, service: str) -> bool:
+    """Whether the service that asks does so for itself, and for no user, whatever their name."""
+    return bool(service) and user == f"service:{service}"
 
 
 async def subject_of(
@@ -68,13 +68,19 @@ async def groups_of(
     ServiceError
         503: the hub does not answer.
     """
+    unknown = DeniedError(f"the hub knows no user {user[:40]!r}")
+    if user in (".", ".."):  # another address
+        raise unknown
     url = f"{hub_api}/users/{quote(user, safe='')}"
     try:
         answer = await http.get(url, headers={"Authorization": f"token {own_token}"})
     except httpx.HTTPError as error:
         raise ServiceError("the hub does not answer", hint="try again in a moment") from error
     if answer.status_code == 404:
-        raise DeniedError(f"the hub knows no user {user[:40]!r}")
+        raise unknown
     if answer.is_error:
         raise ServiceError(f"the hub answers {answer.status_code}", hint="try again in a moment")
-    return frozenset(answer.json().get("groups") or ())
+    model = answer.json()
+    if model.get("name") != user:
+        raise unknown
+    return frozenset(model.get("groups") or ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ class KeyRing:
     def __init__(self, path: Path, lifetime: int) -> None:
         self._path = path
         self._lifetime = lifetime
+        self._lock = threading.Lock()
         if not path.exists():
             now = time.time()
             # Nobody has older ones.
@@ -85,28 +87,29 @@ class KeyRing:
         Refused
             409: the next key is not known everywhere yet.
         """
-        now = time.time()
-        if at_once:
-            keys = [_new("current", now), _new("next", now)]
-        else:
-            current, following = self._of("current"), self._of("next")
-            if (left := following.since + KNOWN_SECONDS - now) > 0:
-                raise Refused(
-                    409,
-                    "too_early",
-                    f"services may not have fetched the next key yet; wait {left:.0f} s",
-                    hint="--now replaces keys that are in wrong hands, and ends every token",
-                )
-            old = [one for one in self._live(now) if one.state == "old"]
-            keys = [
-                Key(following.kid, following.pem, "current", now),
-                _new("next", now),
-                Key(current.kid, current.pem, "old", now),
-                *old,
-            ]
-        self._write(keys)
-        self._keys = keys
-        return keys[0].kid
+        with self._lock:
+            now = time.time()
+            if at_once:
+                keys = [_new("current", now), _new("next", now)]
+            else:
+                current, following = self._of("current"), self._of("next")
+                if (left := following.since + KNOWN_SECONDS - now) > 0:
+                    raise Refused(
+                        409,
+                        "too_early",
+                        f"services may not have fetched the next key yet; wait {left:.0f} s",
+                        hint="--now replaces keys that are in wrong hands, and ends every token",
+                    )
+                old = [one for one in self._live(now) if one.state == "old"]
+                keys = [
+                    Key(following.kid, following.pem, "current", now),
+                    _new("next", now),
+                    Key(current.kid, current.pem, "old", now),
+                    *old,
+                ]
+            self._write(keys)
+            self._keys = keys
+            return keys[0].kid
 
     def _live(self, now: float) -> list[Key]:
         gone = now - self._lifetime - KNOWN_SECONDS

@@ -16,7 +16,7 @@ from casita.login.scopes import not_held
 from casita.serving import Refused
 from casita.site import Site
 from casita.tokens import JWT
-from casita.tokens.hub import groups_of, is_service, subject_of
+from casita.tokens.hub import groups_of, is_itself, subject_of
 from casita.tokens.keys import KeyRing
 from casita.tokens.policy import allowed, granted
 from casita.tokens.records import Audit, Revoked
@@ -81,7 +81,7 @@ class Office:
                 f"your hub token may not use {name!r}, so it gets no token for it",
                 hint=f"log in with the scope: `casita login URL --scope {name}`",
             )
-        scopes = granted(scope, await self._may(user.name))
+        scopes = granted(scope, await self._may(user.name, service))
         claims = self._claims(user.name, name, scopes)
         self.audit.note(
             "issued",
@@ -94,14 +94,18 @@ class Office:
             scope=claims["scope"],
         )
 
-    async def _may(self, user: str) -> list[Scope]:
-        if is_service(user):
+    async def _may(self, user: str, service: str) -> list[Scope]:
+        if is_itself(user, service):
             return [Scope(READ, "/")]  # it sees to what users may see
         groups = await groups_of(self.http, self.site.hub_api, self._own_token, user)
         return allowed(self.site.config, user, groups)
 
     def _claims(self, user: str, name: str, scopes: list[Scope]) -> dict[str, Any]:
-        """Return claims that both profiles accept."""
+        """Return claims of WLCG's profile.
+
+        A ``ver`` of SciTokens besides would make XRootD read the scopes by that profile, in which
+        ``storage.read`` means nothing.
+        """
         now = int(time.time())
         return {
             "iss": self.site.issuer,

@@ -19,7 +19,7 @@ EACH = 200
 
 
 class Audit:
-    """One JSON object a line for each token made, refused or revoked; never a token itself."""
+    """One JSON object a line for each token made or revoked, and new keys; never a token itself."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
