@@ -137,7 +137,11 @@ def test_a_terminal_is_connected_and_disconnected(facility, person, home):
     assert f"admin at {facility.url}, for 7d" in shown
     assert "gateway" in shown
     assert "servers" not in shown
-    assert json.loads(casita("whoami", "--json", env=home).stdout)["scopes"] == ["gateway", "login"]
+    assert json.loads(casita("whoami", "--json", env=home).stdout)["scopes"] == [
+        "gateway",
+        "login",
+        "cache",
+    ]
     casita("clusters", "list", env=home)
 
     assert f"Logged out of {facility.url}" in casita("logout", env=home).stdout

@@ -47,7 +47,7 @@ def storage(
 ) -> None:
     """Print a short-lived token for a data service, e.g. for `xrdcp` or `curl`.
 
-    Example: `BEARER_TOKEN=$(casita token storage --path /store -q) xrdfs HOST ls /store`
+    Example: `casita token storage --path /store --for cache`
     """
     if right and not path:
         raise CasitaError("--right needs --path: which files are meant?")
