@@ -51,7 +51,7 @@ RESUME_SECONDS = 60.0
 RENEW_SECONDS = 3.0
 BODY_BYTES = 12 * 2**20
 """Enough for a list of a hundred thousand files."""
-STATUS_SECONDS = 0.5
+STATUS_SECONDS = 5.0
 TEND_SECONDS = 15.0
 """How often pins are renewed, keys copied and files compared with their origins."""
 
@@ -171,15 +171,16 @@ class Service:
                     closed=one.closed,
                 )
 
-    def status(self) -> Status:
-        """Return every cache, as of a moment ago: each look walks the caches' disks."""
+    def recent_status(self) -> Status:
+        """Return every cache as of a moment ago: strangers, too, may read the metrics."""
         with self._looking:
             if time.monotonic() - self._looked > STATUS_SECONDS:
-                self._status, self._looked = self._look(), time.monotonic()
+                self._status, self._looked = self.status(), time.monotonic()
             assert self._status is not None
             return self._status
 
-    def _look(self) -> Status:
+    def status(self) -> Status:
+        """Return every cache; walks their disks."""
         totals = self.totals()
         origins = [self._origin(name, totals.get(name)) for name in self.desk.servers]
         lost = sum(one.lost + one.unreadable for one in totals.values()) + self.monitor.refused
@@ -235,7 +236,7 @@ def build(settings: ServiceSettings) -> FastAPI:
         lifespan=service.life,
     )
     registry = equip(app, PREFIX, BODY_BYTES)
-    collector: Collector = metrics.Cache(service.status, service.monitor.snapshot, settings)
+    collector: Collector = metrics.Cache(service.recent_status, service.monitor.snapshot, settings)
     registry.register(collector)
     user = Depends(service.caller)
     _add_looking(app, service, user)
