@@ -227,6 +227,8 @@ def test_a_file_is_evicted_after_a_question(lab, cached):
     opened(lab, "local", "store", "nano")
     row = file(lab, "ttbar_2018_1.root")
     expect(part(row)).to_have_attribute("aria-valuenow", "100", timeout=15_000)
+    # A menu shows what the row knew as it was opened: let the row learn of the last unpinning.
+    expect(row.get_by_label(re.compile("pinned", re.I))).to_have_count(0, timeout=15_000)
     choose(lab, row, "Evict")
     dialog = lab.page.get_by_role("dialog")
     expect(dialog).to_contain_text("Evict ttbar_2018_1.root?")
