@@ -1,20 +1,15 @@
-"""The cache's service over HTTP: for terminals and kernels, and for event loops.
-
-The session's hub token is traded for a storage token, which the service wants.
-"""
+"""The cache's service over HTTP: for terminals and kernels, and for event loops."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
-from casita.client import checked
-from casita.errors import CasitaError, MissingError, ServiceError
-from casita.storage import StorageToken, async_storage_token, storage_token
+from casita.errors import CasitaError, MissingError
+from casita.offered import About, Answer, AsyncOffered, Offered
 from casita_cache.models import (
     Access,
     DatasetState,
@@ -27,13 +22,15 @@ from casita_cache.models import (
     Targets,
 )
 
-PREFIX = "/services/cache"
-AUDIENCE = "cache"
-EARLY_SECONDS = 5.0
-"""A storage token is replaced so long before it ends."""
-Answer = TypeVar("Answer")
-NO_CACHE = MissingError(
-    "this facility has no cache", hint="its operator adds one: [backends.cache.origins.NAME]"
+CACHE = About(
+    name="cache",
+    absent=MissingError(
+        "this facility has no cache", hint="its operator adds one: [backends.cache.origins.NAME]"
+    ),
+    down=CasitaError(
+        "the service of the cache does not answer",
+        hint="programs read on without it; if it stays down, `casita status` tells why",
+    ),
 )
 
 
@@ -47,41 +44,7 @@ def targets(names: Iterable[str]) -> Targets:
     return Targets(urls=urls, datasets=datasets)
 
 
-class _Calls:
-    """The requests, apart from how they are sent."""
-
-    _token: StorageToken | None = None
-
-    def _valid(self) -> dict[str, str] | None:
-        if self._token is None or self._token.expires < time.time() + EARLY_SECONDS:
-            return None
-        return {"Authorization": f"Bearer {self._token.token}"}
-
-
-def _read(response: httpx.Response, kind: type[Answer]) -> Answer:
-    # Without such a service, the hub answers in its place: it sends browsers to its pages.
-    if response.is_redirect or (response.status_code == 404 and not _is_ours(response)):
-        raise NO_CACHE
-    if response.status_code in (502, 503, 504) and not _is_ours(response):
-        raise ServiceError(
-            "the service of the cache does not answer",
-            hint="programs read on without it; if it stays down, `casita status` tells why",
-            status=response.status_code,
-        )
-    try:
-        content = checked(response)
-    except ServiceError as error:
-        if error.status == 404:
-            raise MissingError(error.message, hint=error.hint) from None
-        raise
-    return TypeAdapter(kind).validate_python(content)
-
-
-def _is_ours(response: httpx.Response) -> bool:
-    return "application/json" in response.headers.get("content-type", "")
-
-
-class Cache(_Calls):
+class Cache:
     """The caches of the facility that a session is with.
 
     Parameters
@@ -91,17 +54,7 @@ class Cache(_Calls):
     """
 
     def __init__(self, http: httpx.Client) -> None:
-        self._http = http
-
-    def _ask(self, kind: type[Answer], method: str, path: str, **more: Any) -> Answer:
-        headers = self._valid()
-        if headers is None:
-            try:
-                self._token = storage_token(self._http, AUDIENCE)
-            except ServiceError as error:
-                raise _explained(error) from None
-            headers = self._valid()
-        return _read(self._http.request(method, f"{PREFIX}/{path}", headers=headers, **more), kind)
+        self._ask = Offered(http, CACHE).ask
 
     def status(self) -> Status:
         """Return every cache and what it did."""
@@ -188,32 +141,8 @@ class Cache(_Calls):
         return self._ask(kind, "POST", path, json=body.model_dump(), **more)
 
 
-class AsyncCache(_Calls):
+class AsyncCache(AsyncOffered):
     """The same for programs with an event loop; one method for all requests."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
-
-    async def ask(self, kind: type[Answer], method: str, path: str, **more: Any) -> Answer:
-        """Send a request and return its answer as ``kind``.
-
-        Raises
-        ------
-        MissingError
-            404, or the facility has no cache.
-        ServiceError
-            Any other error, with its message.
-        """
-        headers = self._valid()
-        if headers is None:
-            try:
-                self._token = await async_storage_token(self._http, AUDIENCE)
-            except ServiceError as error:
-                raise _explained(error) from None
-            headers = self._valid()
-        response = await self._http.request(method, f"{PREFIX}/{path}", headers=headers, **more)
-        return _read(response, kind)
-
-
-def _explained(error: ServiceError) -> CasitaError:
-    return NO_CACHE if error.status == 400 and "tokens are made for" in error.message else error
+        super().__init__(http, CACHE)

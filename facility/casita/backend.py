@@ -110,6 +110,8 @@ class Place:
     """PEM files of the facility's certificate chain and key, if it has them."""
     storage: Path = Path()
     """For bulky files, also of programs that run under another account."""
+    user_environment: Callable[[], Mapping[str, str]] = dict
+    """Returns what the backends together give to users' servers and Dask workers."""
     issuer: str = ""
     """Token endpoint of the facility's issuer of storage tokens, on this machine."""
     secret_file: Callable[[str], Path] = Path
@@ -142,12 +144,20 @@ class Backend:
     hub_services: Callable[[Any, Place], list[dict[str, Any]]] = _nothing
     """Entries of ``c.JupyterHub.services``."""
     user_environment: Callable[[Any, Place], dict[str, str]] = _no_environment
-    """What every user's server and every Dask worker receives. Never a secret."""
+    """What every user's server and every Dask worker receives. Never a secret.
+
+    ``CASITA_TOKEN_FOR`` adds services to those that the users' storage token is for.
+    """
     environment: Mapping[str, str] = field(default_factory=dict)
     """What every program that uses the facility gets, inside it and under ``casita run``."""
     scopes: Mapping[str, str] = field(default_factory=dict)
     """Short names for ``casita token create --scope`` and the hub scope each stands for."""
     check: Callable[[Any, Place], list[Finding]] = _nothing
+    login: str = ""
+    """``module:function`` that ``casita login`` calls with the new ``casita.client.Connection``
+    and this machine's home folder; returns a line to print, or ""."""
+    for_users: bool = False
+    """Whether its hub service may have users' storage tokens, to read what they asked it to."""
     kernel: str = ""
     """Module whose ``install()`` is called when a kernel starts, and when a Dask worker does."""
 

@@ -14,7 +14,7 @@ import logging
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -64,13 +64,21 @@ class Refused(CasitaError):
         self.code = code
 
 
-def equip(app: FastAPI, prefix: str, body_bytes: int = BODY_BYTES) -> CollectorRegistry:
+def equip(
+    app: FastAPI,
+    prefix: str,
+    body_bytes: int = BODY_BYTES,
+    *,
+    files: Mapping[str, int] | None = None,
+) -> CollectorRegistry:
     """Give a service its error answers, log lines, limits and ``<prefix>/metrics``.
 
     Parameters
     ----------
     body_bytes
         Largest request.
+    files
+        Largest files, in bytes, that may be PUT below a path.
 
     Returns
     -------
@@ -85,7 +93,7 @@ def equip(app: FastAPI, prefix: str, body_bytes: int = BODY_BYTES) -> CollectorR
         ["method", "route", "status"],
         registry=registry,
     )
-    app.add_middleware(_Watch, requests=requests, limit=body_bytes)
+    app.add_middleware(_Watch, requests=requests, limit=body_bytes, files=files or {})
     app.add_exception_handler(CasitaError, _explain)
     app.add_exception_handler(RequestValidationError, _explain_validation)
     app.add_exception_handler(HTTPException, _explain_http)
@@ -162,10 +170,18 @@ async def _explain_bug(request: Request, error: Exception) -> Response:
 class _Watch:
     """Bounds, counts and logs requests; gives each an id."""
 
-    def __init__(self, app: ASGIApp, requests: Counter, limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, requests: Counter, limit: int, files: Mapping[str, int]
+    ) -> None:
         self._app = app
         self._requests = requests
         self._limit = limit
+        self._files = files
+
+    def _most(self, scope: Scope) -> int:
+        """Return how many bytes a request may have."""
+        below = (size for path, size in self._files.items() if scope["path"].startswith(path))
+        return next(below, self._limit) if scope["method"] == "PUT" else self._limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -181,12 +197,13 @@ class _Watch:
                 message = {**message, "headers": [*message["headers"], named]}
             await send(message)
 
+        most = self._most(scope)
         try:
-            if _is_too_large(scope, self._limit):
-                refusal = error_answer(413, CODES[413], _too_large(self._limit))
+            if _is_too_large(scope, most):
+                refusal = error_answer(413, CODES[413], _too_large(most))
                 await refusal(scope, receive, answer)
             else:
-                await self._app(scope, _bounded(receive, self._limit), answer)
+                await self._app(scope, _bounded(receive, most), answer)
         finally:
             self._note(scope, status, identifier, time.monotonic() - began)
 

@@ -60,6 +60,8 @@ PORTS = (
 FOLDERS = ("secrets", "etc", "logs", "run", "hub", "gateway", "home", "data", "backends")
 ANYWHERE = ("", "0.0.0.0", "::")
 """Listening addresses that mean all of the machine's."""
+TOKEN_FOR = "CASITA_TOKEN_FOR"
+"""The services that users' storage tokens are for, separated by spaces."""
 GATEWAY_PREFIX = "/services/dask-gateway"
 LOGIN_PREFIX = "/services/login"
 TOKENS_PREFIX = "/services/tokens"
@@ -190,6 +192,7 @@ class Site:
             profile=self.config.facility.profile,
             tls=self.tls,
             storage=self.storage / backend.name,
+            user_environment=self.backend_environment,
             issuer=f"http://127.0.0.1:{self.ports['tokens']}{TOKENS_PREFIX}/token",
             secret_file=lambda name: self.secret_file(f"{backend.name}_{name}"),
         )
@@ -233,14 +236,16 @@ class Site:
     def backend_environment(self) -> dict[str, str]:
         """Return what the backends give to every user's server and every Dask worker."""
         environment: dict[str, str] = {}
-        modules = []
+        modules, audiences = list[str](), list[str]()
         for backend in self.backends.values():
             environment |= backend.environment
             given = backend.user_environment(self.settings(backend), self.place(backend))
             environment |= given
+            audiences += given.get(TOKEN_FOR, "").split()
             if backend.kernel and given:  # one that gives users nothing has nothing to install
                 modules.append(backend.kernel)
-        return environment | ({"CASITA_KERNEL": ",".join(modules)} if modules else {})
+        joined = {"CASITA_KERNEL": ",".join(modules), TOKEN_FOR: " ".join(audiences)}
+        return environment | {key: value for key, value in joined.items() if value}
 
     # ---- secrets
     def secret(self, name: str, size: int = 32) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -10,7 +11,7 @@ import shutil
 import sys
 import time
 import webbrowser
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -124,6 +125,19 @@ def _keep(found: Connection, facility: str) -> None:
         + (f", for {left}: " if left else ": ")
         + (", ".join(me["scopes"]) or "nothing that casita knows")
     )
+    for line in _told_by_backends(found, me["scopes"]):
+        typer.echo(line)
+
+
+def _told_by_backends(found: Connection, scopes: Iterable[str]) -> Iterator[str]:
+    """Let the backends that this login may use prepare this machine."""
+    allowed = set(scopes)
+    for name, backend in load_backends().items():
+        if backend.login and name in allowed:
+            module, _, function = backend.login.partition(":")
+            line = getattr(importlib.import_module(module), function)(found, Path.home())
+            if line:
+                yield line
 
 
 def _introduced(found: Connection) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from casita.storage import storage_token
 def keeper_of(environment: Mapping[str, str]) -> Keeper | None:
     """Return who keeps the token, or None where there is none to keep.
 
-    ``CASITA_TOKEN_FOR`` names the service that it is for, ``CASITA_TOKEN_FILE`` our file: if
+    ``CASITA_TOKEN_FOR`` names the services that it is for, ``CASITA_TOKEN_FILE`` our file: if
     ``BEARER_TOKEN_FILE`` names another, or ``BEARER_TOKEN`` is set, users have their own.
     """
     audience, path = environment.get("CASITA_TOKEN_FOR"), environment.get("CASITA_TOKEN_FILE")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from urllib.parse import quote
 
 import httpx
 
 from casita.auth.hub import HubUser, model_of
 from casita.errors import DeniedError, ServiceError
-
-TRUSTED = ("dask-gateway",)
-"""Services that ask for tokens of users: they run those users' clusters, which need tokens."""
 
 
 def is_itself(user: str, service: str) -> bool:
@@ -19,7 +17,12 @@ def is_itself(user: str, service: str) -> bool:
 
 
 async def subject_of(
-    http: httpx.AsyncClient, hub_api: str, token: str, named: str, audience: str
+    http: httpx.AsyncClient,
+    hub_api: str,
+    token: str,
+    named: str,
+    audience: str,
+    trusted: Collection[str],
 ) -> tuple[HubUser, str]:
     """Return (user, service that asks, or "").
 
@@ -32,6 +35,8 @@ async def subject_of(
         The user meant; only trusted services name one.
     audience
         The backend that the token is for.
+    trusted
+        Services that ask for tokens of users.
 
     Raises
     ------
@@ -47,7 +52,7 @@ async def subject_of(
     if model.get("kind") == "service":
         if name == audience and not named:
             return HubUser(f"service:{name}", frozenset(), frozenset()), name
-        if name not in TRUSTED or not named:
+        if name not in trusted or not named:
             raise DeniedError(f"the service {name} gets no tokens of users")
         return HubUser(named, frozenset(), frozenset()), name
     if named and named != name:

@@ -21,6 +21,9 @@ from casita.tokens.keys import KeyRing
 from casita.tokens.policy import allowed, granted
 from casita.tokens.records import Audit, Revoked
 
+GATEWAY = "dask-gateway"
+"""Runs users' clusters, which need tokens of their owners."""
+
 
 class Issued(BaseModel):
     """A new token (RFC 8693, section 2.2.1)."""
@@ -43,6 +46,7 @@ class Office:
         self.audit = Audit(site.logs / "tokens-audit.jsonl")
         self.revoked = Revoked(site.state / "hub" / "revoked.json")
         self._own_token = site.secret("tokens_token")
+        self._trusted = {GATEWAY, *(one.name for one in site.backends.values() if one.for_users)}
         self._scopes = {
             one.name: one.scopes[one.name]
             for one in site.backends.values()
@@ -50,14 +54,19 @@ class Office:
         }
         """Who may use a backend may have tokens for it."""
 
-    def audience(self, wanted: str) -> str:
-        """Return the backend that is meant, by its name or by what ``aud`` will hold.
+    def audiences(self, wanted: str) -> list[str]:
+        """Return the backends that are meant, of names separated by spaces.
 
         Raises
         ------
         Refused
             400, ``invalid_target`` (RFC 8693, section 2.2.2).
         """
+        names = [self._audience(one) for one in wanted.split() or [""]]
+        return list(dict.fromkeys(names))
+
+    def _audience(self, wanted: str) -> str:
+        """Return a backend by its name or by what ``aud`` will hold."""
         for name in self._scopes:
             if wanted in (name, self.site.audience(name)):
                 return name
@@ -74,15 +83,18 @@ class Office:
         CasitaError
             It is refused, for a reason of the caller's or of ours.
         """
-        name = self.audience(audience)
-        user, service = await subject_of(self.http, self.site.hub_api, token, named, name)
-        if not service and not_held([self._scopes[name]], user.scopes, user.name):
-            raise DeniedError(
-                f"your hub token may not use {name!r}, so it gets no token for it",
-                hint=f"log in with the scope: `casita login URL --scope {name}`",
-            )
+        names = self.audiences(audience)
+        user, service = await subject_of(
+            self.http, self.site.hub_api, token, named, " ".join(names), self._trusted
+        )
+        for name in names:
+            if not service and not_held([self._scopes[name]], user.scopes, user.name):
+                raise DeniedError(
+                    f"your hub token may not use {name!r}, so it gets no token for it",
+                    hint=f"log in with the scope: `casita login URL --scope {name}`",
+                )
         scopes = granted(scope, await self._may(user.name, service))
-        claims = self._claims(user.name, name, scopes)
+        claims = self._claims(user.name, names, scopes)
         self.audit.note(
             "issued",
             **{key: claims[key] for key in ("sub", "aud", "scope", "jti", "exp")},
@@ -98,19 +110,22 @@ class Office:
         if is_itself(user, service):
             return [Scope(READ, "/")]  # it sees to what users may see
         groups = await groups_of(self.http, self.site.hub_api, self._own_token, user)
-        return allowed(self.site.config, user, groups)
+        may = allowed(self.site.config, user, groups)
+        # Users' clusters write what their owners may; a backend reads what it was asked to.
+        return may if service in ("", GATEWAY) else [one for one in may if one.operation == READ]
 
-    def _claims(self, user: str, name: str, scopes: list[Scope]) -> dict[str, Any]:
+    def _claims(self, user: str, names: list[str], scopes: list[Scope]) -> dict[str, Any]:
         """Return claims of WLCG's profile.
 
         A ``ver`` of SciTokens besides would make XRootD read the scopes by that profile, in which
         ``storage.read`` means nothing.
         """
         now = int(time.time())
+        audiences = [self.site.audience(one) for one in names]
         return {
             "iss": self.site.issuer,
             "sub": user,
-            "aud": self.site.audience(name),
+            "aud": audiences[0] if len(audiences) == 1 else audiences,
             "iat": now,
             "nbf": now,
             "exp": now + self.site.config.tokens.lifetime,

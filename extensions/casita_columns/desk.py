@@ -1,0 +1,379 @@
+"""What callers may do with requests."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections import OrderedDict
+from typing import Any
+
+from casita import __version__
+from casita.auth.verifier import StorageToken
+from casita.errors import CasitaError
+from casita.serving import Refused
+from casita_columns import volume
+from casita_columns.bell import Bell
+from casita_columns.codegens import Codegens
+from casita_columns.finders import Did
+from casita_columns.lookup import Lookup
+from casita_columns.models import Look, LookRequest
+from casita_columns.objects import Objects
+from casita_columns.records import Records
+from casita_columns.settings import ServiceSettings
+from casita_columns.tables import (
+    BAD_DATASET,
+    DONE,
+    FOUND,
+    LOOKUP,
+    RUNNING,
+    SUBMITTED,
+    Dataset,
+    Request,
+    now,
+)
+from casita_columns.wire import FILE_LIST, Submission
+from casita_columns.work import Work, text_file
+from casita_columns.workers import Pool, TaskError
+
+logger = logging.getLogger("casita.columns")
+CHECKED_MAX = 1000
+"""Selections whose check is remembered."""
+
+
+class Desk:
+    """Takes requests in and sees them through.
+
+    Parameters
+    ----------
+    pool
+        Workers that read.
+    side
+        Further workers, for what must not wait until a file is read.
+    """
+
+    version = __version__
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        records: Records,
+        objects: Objects,
+        codegens: Codegens,
+        lookup: Lookup,
+        work: Work,
+        pool: Pool,
+        side: Pool,
+        bell: Bell,
+    ) -> None:
+        self.settings = settings
+        self.records = records
+        self.objects = objects
+        self.codegens = codegens
+        self.lookup = lookup
+        self.work = work
+        self._pool = pool
+        self._side = side
+        self.bell = bell
+        self._checked: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def workers(self) -> int:
+        """How many files are read here at the same time."""
+        return self._pool.size
+
+    @property
+    def confined(self) -> bool:
+        """Whether users' code runs in bubblewrap's walls."""
+        return self._pool.crew.sandbox.confined
+
+    # ---- new requests
+
+    def submit(self, body: Submission, caller: StorageToken) -> Request:
+        """Take a request in.
+
+        Raises
+        ------
+        Refused
+            400: it asks for something that is not there, or can't be understood.
+        """
+        self._refuse(body, caller)
+        executor = self._executor(body.codegen)
+        query = self.codegens.query(body.codegen, body.selection, body.format)
+        if body.codegen in self.codegens.here:
+            self._check(body, query, caller.user)
+        dataset, did = self._dataset(body, caller)
+        request = self.records.add(
+            Request(
+                owner=caller.user,
+                title=body.title,
+                did=body.did or FILE_LIST,
+                dataset_id=dataset.id,
+                selection=body.selection,
+                codegen=body.codegen,
+                form=body.format,
+                destination=body.destination,
+                executor=executor,
+                query=query,
+                state=LOOKUP if did else SUBMITTED,
+                submitted=now(),
+            )
+        )
+        reusing = None if body.fresh else caller
+        if did:
+            self._look_up(request, dataset, did, reusing)
+        else:
+            self._begin(request, dataset, reusing)
+        self.bell.ring(caller.user)
+        return request
+
+    def _refuse(self, body: Submission, caller: StorageToken) -> None:
+        there = self.codegens.images
+        if body.codegen not in there:
+            listed = ", ".join(sorted(there))
+            raise Refused(
+                400,
+                "bad_request",
+                f"codegen: there is no {body.codegen!r} here",
+                f"there are {listed}",
+            )
+        if body.destination == "volume" and self.settings.columns.volume is None:
+            raise Refused(400, "bad_request", volume.NO_VOLUME.message, volume.NO_VOLUME.hint)
+        if self.records.usage(caller.user) >= self.settings.columns.quota:
+            raise Refused(
+                400,
+                "quota",
+                f"your results take the {self.settings.columns.quota} bytes that you may have",
+                "remove some: `casita columns rm`",
+            )
+
+    def _executor(self, codegen: str) -> str:
+        if codegen not in self.codegens.here:
+            return "upstream"
+        return self.settings.columns.executor
+
+    def _dataset(self, body: Submission, caller: StorageToken) -> tuple[Dataset, Did | None]:
+        if body.did:
+            return self.lookup.named(caller.user, body.did)
+        files = body.file_list or []
+        if not files or len(files) > self.settings.columns.files:
+            most = self.settings.columns.files
+            raise Refused(
+                400, "bad_request", f"file-list: {len(files)} files; 1 to {most} are taken"
+            )
+        return self.lookup.listed(caller.user, files), None
+
+    def _check(self, body: Submission, query: str, user: str) -> None:
+        """Have a selection translated before it is taken in."""
+        if query not in self._checked:
+            task = {"do": "check", "codegen": body.codegen, "key": query}
+            pool = self._pool if self._pool.free else self._side
+            try:
+                with (
+                    text_file(body.selection) as selection,
+                    pool.worker(user, query) as worker,
+                ):
+                    worker.ask(task, [selection])
+            except TaskError as error:
+                if error.kind != "selection":
+                    raise Refused(503, "unavailable", error.message, "try again") from error
+                self._remember(query, error.message)
+            else:
+                self._remember(query, "")
+        if trouble := self._checked.get(query):
+            raise Refused(400, "bad_request", f"Failed to generate translation code: {trouble}")
+
+    def _remember(self, query: str, trouble: str) -> None:
+        self._checked[query] = trouble
+        while len(self._checked) > CHECKED_MAX:
+            self._checked.popitem(last=False)
+
+    def _look_up(
+        self, request: Request, dataset: Dataset, did: Did, reusing: StorageToken | None = None
+    ) -> None:
+        def then(found: Dataset | None) -> None:
+            if found is None:
+                trouble = self.records.dataset(request.owner, dataset.id).trouble
+                self.records.set_state(request.id, BAD_DATASET, trouble)
+            else:
+                self._begin(request, found, reusing)
+            self.bell.ring(request.owner)
+
+        self.lookup.start(dataset, did, then)
+
+    def _begin(
+        self, request: Request, dataset: Dataset, reusing: StorageToken | None = None
+    ) -> None:
+        """Have the files read, unless the results are there and ``reusing`` may have them."""
+        if reusing is None or not self._answered(request, dataset, reusing):
+            self.records.begin(request.id)
+            self.work.nudge()
+
+    def _answered(self, request: Request, dataset: Dataset, caller: StorageToken) -> bool:
+        """Give a request results that are there already, if its owner may have them."""
+        if not self.settings.columns.reuse or request.destination == "volume":
+            return False
+        for one in self.records.same(request.query, dataset.version):
+            allowed = one.owner == caller.user or self._may_read(dataset, caller)
+            if allowed and self.records.share(request.id, one.id):
+                return True
+        return False
+
+    def _may_read(self, dataset: Dataset, caller: StorageToken) -> bool:
+        """Whether a user may read all of a dataset's files, as far as this service can tell.
+
+        Local files are for their readers' own accounts to open; what needs no token anybody reads.
+        """
+        for one in self.records.dataset_files(dataset.id):
+            path = one.paths.partition("\n")[0]
+            if "://" not in path:
+                return False
+            if self.settings.reads_for and not caller.allows("storage.read", _path_of(path)):
+                return False
+        return True
+
+    # ---- after a start
+
+    def resume(self) -> None:
+        """Go on with what was under way when the service ended."""
+        self.records.resume()
+        for one in self.records.unfinished():
+            if one.state == RUNNING or one.remote:
+                continue
+            dataset = self.records.dataset(one.owner, one.dataset_id)
+            if dataset.state == FOUND:
+                self._begin(one, dataset)
+                continue
+            try:
+                _, did = self.lookup.named(one.owner, one.did)
+            except CasitaError as error:
+                self.records.set_state(one.id, BAD_DATASET, error.message)
+            else:
+                if did:
+                    self._look_up(one, dataset, did)
+
+    # ---- requests that are there
+
+    def cancel(self, identifier: str, caller: StorageToken) -> None:
+        """Stop a request; what is delivered stays.
+
+        Raises
+        ------
+        MissingError
+            404: it is none of the caller's.
+        Refused
+            400: it is done.
+        """
+        request = self.records.request(caller.user, identifier)
+        if not self.records.cancel(identifier):
+            state = self.records.request(caller.user, identifier).state
+            raise Refused(400, "bad_request", f"Transformation request is in state {state}")
+        self.work.cancel(request.id)
+        self.bell.ring(caller.user)
+
+    def delete(self, identifier: str, caller: StorageToken) -> None:
+        """Forget a request and what it delivered.
+
+        Raises
+        ------
+        MissingError
+            404: it is none of the caller's.
+        """
+        request = self.records.request(caller.user, identifier)
+        if request.state not in DONE:
+            self.records.cancel(identifier)
+            self.work.cancel(identifier)
+        self.forget(identifier)
+        self.bell.ring(caller.user)
+
+    def forget(self, identifier: str) -> None:
+        """Forget a request, whoever's it is."""
+        for key in self.records.delete(identifier):
+            self.objects.delete(key)
+
+    def again(self, identifier: str, caller: StorageToken) -> Request:
+        """Ask for the same once more, reading all files anew.
+
+        Raises
+        ------
+        MissingError
+            404: it is none of the caller's.
+        """
+        old = self.records.request(caller.user, identifier)
+        files = None
+        if old.did == FILE_LIST:
+            found = self.records.dataset_files(old.dataset_id)
+            files = [one.paths.partition("\n")[0] for one in found]
+        body = Submission.model_validate(
+            {
+                "title": old.title,
+                "did": None if files else old.did,
+                "file-list": files,
+                "selection": old.selection,
+                "codegen": old.codegen,
+                "result-destination": old.destination,
+                "result-format": old.form,
+                "fresh": True,
+            }
+        )
+        return self.submit(body, caller)
+
+    # ---- looking at datasets
+
+    def look(self, body: LookRequest, caller: StorageToken) -> Look:
+        """Tell what the first file of a dataset holds.
+
+        Raises
+        ------
+        Refused
+            400: the dataset has no files, or the first can't be read.
+        """
+        dataset = self._found(body, caller)
+        first = self.records.first_file(dataset.id)
+        assert first is not None
+        trees, path = self._trees(first.paths.split("\n"), caller.user)
+        return Look.model_validate(
+            {
+                "did": body.did,
+                "dataset_id": dataset.id,
+                "files": dataset.files,
+                "size": dataset.size,
+                "events": dataset.events,
+                "path": path,
+                "trees": trees,
+            }
+        )
+
+    def _found(self, body: LookRequest, caller: StorageToken) -> Dataset:
+        if not body.did:
+            if not body.files:
+                raise Refused(400, "bad_request", "did: name a dataset, or files")
+            return self.lookup.listed(caller.user, body.files)
+        dataset, did = self.lookup.named(caller.user, body.did)
+        if did is None:
+            return dataset
+        try:
+            return self.lookup.look(dataset, did)
+        except CasitaError as error:
+            self.records.fail_dataset(dataset.id, "internal_failure", error.message)
+            raise Refused(400, "bad_request", error.message, error.hint) from None
+
+    def _trees(self, replicas: list[str], user: str) -> tuple[Any, str]:
+        trouble: TaskError | None = None
+        for url in replicas:
+            with tempfile.TemporaryFile() as out, self._side.worker(user) as worker:
+                try:
+                    worker.ask({"do": "look", "url": url}, [out.fileno()])
+                except TaskError as error:
+                    trouble = error
+                    continue
+                text = os.pread(out.fileno(), 64 * 2**20, 0)
+                return json.loads(text), url
+        assert trouble is not None
+        raise Refused(400, "bad_request", trouble.message)
+
+
+def _path_of(url: str) -> str:
+    """Return the path of a file at its server, as scopes name it."""
+    return "/" + url.partition("://")[2].partition("/")[2].lstrip("/").partition("?")[0]

@@ -1,0 +1,78 @@
+"""What is wrong with column delivery, for ``casita doctor``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from casita.backend import Finding, Place
+from casita.units import format_size
+from casita_columns.codegens import NEEDS, probe
+from casita_columns.sandbox import interpreter, missing
+from casita_columns.settings import ColumnsSettings
+
+LOW_PART = 0.05
+
+
+def check(config: ColumnsSettings, place: Place) -> list[Finding]:
+    """Return the findings of every check."""
+    python = interpreter(config.python, Path(sys.prefix))
+    return [*_codegens(python), *_sandbox(config, place, python), *_space(config, place)]
+
+
+def _codegens(python: Path) -> Iterator[Finding]:
+    try:
+        here = probe(python).here
+    except OSError as error:
+        yield Finding(
+            "error",
+            "code generators",
+            f"{python} can't be run: {error.strerror}",
+            "name an interpreter by backends.columns.python",
+        )
+        return
+    absent = [one for one in NEEDS if one not in here]
+    if absent:
+        yield Finding(
+            "warning",
+            "code generators",
+            f"{python} has not what {', '.join(absent)} needs, so it is not offered",
+            "make the environment for users' code: pip install 'casita[transform]' into "
+            f"{Path(sys.prefix) / 'transform'}, or set backends.columns.python",
+        )
+    else:
+        yield Finding("ok", "code generators", ", ".join(here))
+
+
+def _sandbox(config: ColumnsSettings, place: Place, python: Path) -> Iterator[Finding]:
+    trouble = missing(python)
+    if config.sandbox != "none" and not trouble:
+        yield Finding("ok", "sandbox", "users' code is confined by bubblewrap")
+        return
+    why = trouble or 'backends.columns.sandbox is "none"'
+    reach = "its user's account" if place.profile == "multiuser" else "this facility's account"
+    yield Finding(
+        "error" if config.sandbox == "bubblewrap" else "warning",
+        "sandbox",
+        f"{why}: code in queries reaches what {reach} does",
+        "apt-get install bubblewrap, and let users make namespaces "
+        "(sysctl kernel.unprivileged_userns_clone=1; on Ubuntu an AppArmor profile for bwrap)",
+    )
+
+
+def _space(config: ColumnsSettings, place: Place) -> Iterator[Finding]:
+    if config.store:
+        return
+    folder = place.storage
+    while not folder.exists():
+        folder = folder.parent
+    disk = shutil.disk_usage(folder)
+    said = f"{format_size(disk.free)} free for results at {place.storage}"
+    if disk.free < LOW_PART * disk.total:
+        yield Finding(
+            "warning", "space", said, "free some, or set backends.columns.store or .keep"
+        )
+    else:
+        yield Finding("ok", "space", said)

@@ -1,0 +1,149 @@
+"""Turns names of datasets into files, and remembers what was found."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from casita.errors import CasitaError
+from casita.serving import Refused
+from casita_columns.finders import BadName, Context, Did, Found, NotThere, parse, registry
+from casita_columns.records import File, Records
+from casita_columns.settings import ColumnsSettings
+from casita_columns.tables import BAD_NAME, FAILED_LOOKUP, NOT_THERE, Dataset, now
+
+logger = logging.getLogger("casita.columns")
+PARALLEL = 4
+LIST = "user"
+"""The finder of lists of files, as ServiceX calls it."""
+
+
+class Lookup:
+    """Looks datasets up, a few at a time.
+
+    Parameters
+    ----------
+    context
+        Returns what finders need for a user.
+    """
+
+    def __init__(
+        self, settings: ColumnsSettings, records: Records, context: Callable[[str], Context]
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._context = context
+        self.finders = registry(settings.finders, settings.datasets)
+        self._threads = ThreadPoolExecutor(PARALLEL, "casita-lookup")
+
+    def named(self, user: str, did: str) -> tuple[Dataset, Did | None]:
+        """Return a dataset for a name, and the name if it has to be looked up first.
+
+        Raises
+        ------
+        Refused
+            400: it is no name of a dataset.
+        """
+        try:
+            parsed = parse(did, self._settings.finder)
+            if parsed.scheme not in self.finders:
+                there = ", ".join(sorted(self.finders))
+                raise BadName(
+                    f"did: no finder is called {parsed.scheme!r}", hint=f"there are {there}"
+                )
+        except BadName as error:
+            raise Refused(400, "bad_request", error.message, error.hint) from None
+        since = now() - (0 if _is_local(parsed.name) else self._settings.lookup)
+        if known := self._records.dataset_of(user, did, since):
+            return known, None
+        return self._records.new_dataset(user, parsed.scheme, parsed.name, did), parsed
+
+    def listed(self, user: str, paths: list[str]) -> Dataset:
+        """Return the dataset of a list of files.
+
+        Raises
+        ------
+        Refused
+            400: a file can't be one.
+        """
+        name = LIST + hashlib.sha256("".join(paths).encode(errors="replace")).hexdigest()
+        try:
+            found = list(self.finders[LIST].find("\n".join(paths), self._context(user)))
+        except CasitaError as error:
+            raise Refused(400, "bad_request", error.message, error.hint) from None
+        dataset = self._records.new_dataset(user, LIST, name, name)
+        return self._records.fill_dataset(dataset.id, map(_file, found))
+
+    def start(self, dataset: Dataset, did: Did, then: Callable[[Dataset | None], None]) -> None:
+        """Look a name up; afterwards call ``then`` with what was found, or None."""
+        self._threads.submit(self._look, dataset, did, then)
+
+    def _look(self, dataset: Dataset, did: Did, then: Callable[[Dataset | None], None]) -> None:
+        found = None
+        try:
+            found = self.look(dataset, did)
+        except CasitaError as error:
+            self._records.fail_dataset(dataset.id, _state_of(error), error.message)
+        except Exception:
+            logger.exception("a lookup failed")
+            self._records.fail_dataset(dataset.id, FAILED_LOOKUP, "the finder made a mistake")
+        then(found)
+
+    def look(self, dataset: Dataset, did: Did) -> Dataset:
+        """Look a name up now.
+
+        Raises
+        ------
+        CasitaError
+            Nothing was found, or the finder failed.
+        """
+        finder, context = self.finders[did.scheme], self._context(dataset.owner)
+        limit = self._settings.files
+        found = islice(finder.find(did.name, context), did.files or limit + 1)
+        filled = self._records.fill_dataset(dataset.id, map(_file, _at_most(found, limit)))
+        if not filled.files:
+            raise NotThere(f"{did.name}: there are no files")
+        return filled
+
+    def close(self) -> None:
+        """Start no more lookups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _at_most(found: Iterable[Found], limit: int) -> Iterator[Found]:
+    for number, one in enumerate(found):
+        if number == limit:
+            raise BadName(f"it has more than {limit} files", hint="ask for fewer by ?files=N")
+        yield one
+
+
+def _state_of(error: CasitaError) -> str:
+    if isinstance(error, NotThere):
+        return NOT_THERE
+    return BAD_NAME if isinstance(error, BadName) else FAILED_LOOKUP
+
+
+def _is_local(name: str) -> bool:
+    return name.startswith("/")
+
+
+def _file(found: Found) -> File:
+    """Return a file as it is remembered.
+
+    A local one may be written anew under its name: its size and time say which it is. Of others
+    the name is believed.
+    """
+    version = ""
+    size = found.size
+    if _is_local(found.paths[0]):
+        try:
+            status = os.stat(found.paths[0])  # noqa: PTH116 (one call)
+        except (OSError, ValueError):
+            version = "absent"
+        else:
+            version, size = str(status.st_mtime_ns), status.st_size
+    return File(found.paths, size, found.events, found.adler32, version)

@@ -1,0 +1,579 @@
+"""What the service remembers: requests, their files, datasets.
+
+Every method is one transaction, so that a service that is killed has done it or has not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    create_engine,
+    delete,
+    event,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.orm import Session, aliased
+
+from casita.errors import MissingError
+from casita_columns.tables import (
+    CANCELED,
+    COMPLETE,
+    DONE,
+    FAILURE,
+    FOUND,
+    OPEN,
+    RUNNING,
+    SUCCESS,
+    TAKEN,
+    WAITING,
+    Dataset,
+    DatasetFile,
+    Request,
+    Result,
+    Table,
+    now,
+)
+
+BATCH = 5000
+"""Files that are inserted at once."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a dataset, as it was found."""
+
+    paths: tuple[str, ...]
+    size: int = 0
+    events: int = 0
+    adler32: str | None = None
+    version: str = ""
+    """Tells it from another file of the same name, as far as known."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one file."""
+
+    name: str
+    key: str
+    size: int
+    """Bytes."""
+    events: int
+    events_in: int
+    bytes_in: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over requests."""
+
+    size: int
+    bytes_in: int
+    events: int
+    events_in: int
+
+
+def open_engine(url: str) -> Engine:
+    """Return the database, with its tables made."""
+    engine = create_engine(url, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _careful)
+        event.listen(engine, "begin", _begin)
+    Table.metadata.create_all(engine)
+    return engine
+
+
+def _careful(connection: Any, record: Any) -> None:
+    """Let readers not wait for writers, and writers for each other; keep references true."""
+    connection.isolation_level = None  # transactions begin as _begin says
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Let who is going to write hold the lock from the start: it could not be had in between."""
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+class Records:
+    """The database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        engine = self._engine.execution_options(writing=True)
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._engine.dispose()
+
+    def resume(self) -> None:
+        """Take back what was handed out when the service ended."""
+        with self._writing() as session:
+            session.execute(
+                update(Result)
+                .where(Result.state == TAKEN, Result.taken_until == 0)
+                .values(state=WAITING)
+            )
+
+    # ---- datasets
+
+    def dataset_of(self, owner: str, asked: str, since: float) -> Dataset | None:
+        """Return what was found under a name after ``since``, unless it was taken back."""
+        found = select(Dataset).where(
+            Dataset.owner == owner,
+            Dataset.asked == asked,
+            Dataset.state == FOUND,
+            ~Dataset.stale,
+            Dataset.updated > since,
+        )
+        with self._reading() as session:
+            return session.scalars(found.order_by(Dataset.id.desc())).first()
+
+    def new_dataset(self, owner: str, finder: str, name: str, asked: str) -> Dataset:
+        """Make an empty one."""
+        made = Dataset(
+            owner=owner, finder=finder, name=name, asked=asked, used=now(), updated=now()
+        )
+        with self._writing() as session:
+            session.add(made)
+        return made
+
+    def fill_dataset(self, identifier: int, files: Iterable[File]) -> Dataset:
+        """Put in its files, whatever was there before; none at all is an error of the caller's."""
+        digest, rest, number = hashlib.sha256(), iter(files), 0
+        with self._writing() as session:
+            session.execute(delete(DatasetFile).where(DatasetFile.dataset_id == identifier))
+            dataset = session.get_one(Dataset, identifier)
+            dataset.size = dataset.events = 0
+            while batch := list(islice(rest, BATCH)):
+                rows = [
+                    {
+                        "dataset_id": identifier,
+                        "number": number + index,
+                        "paths": "\n".join(one.paths),
+                        "size": one.size,
+                        "events": one.events,
+                        "adler32": one.adler32,
+                    }
+                    for index, one in enumerate(batch)
+                ]
+                session.execute(insert(DatasetFile), rows)
+                number += len(batch)
+                dataset.size += sum(one.size for one in batch)
+                dataset.events += sum(one.events for one in batch)
+                for one in batch:
+                    digest.update(
+                        f"{one.paths[0]} {one.size} {one.adler32} {one.version}\n".encode()
+                    )
+            dataset.files, dataset.version = number, digest.hexdigest()
+            dataset.state, dataset.updated = FOUND, now()
+        return dataset
+
+    def fail_dataset(self, identifier: int, state: str, trouble: str) -> None:
+        """Note that a lookup came to nothing."""
+        with self._writing() as session:
+            dataset = session.get_one(Dataset, identifier)
+            dataset.state, dataset.trouble, dataset.updated = state, trouble, now()
+
+    def datasets(self, owner: str, finder: str = "", stale: bool = False) -> Sequence[Dataset]:
+        """Return a user's datasets, the oldest first."""
+        found = select(Dataset).where(Dataset.owner == owner).order_by(Dataset.id)
+        if finder:
+            found = found.where(Dataset.finder == finder)
+        if not stale:
+            found = found.where(~Dataset.stale)
+        with self._reading() as session:
+            return session.scalars(found).all()
+
+    def dataset(self, owner: str, identifier: int) -> Dataset:
+        """Return a user's dataset.
+
+        Raises
+        ------
+        MissingError
+            There is none, or it is another user's.
+        """
+        with self._reading() as session:
+            found = session.get(Dataset, identifier)
+        if found is None or found.owner != owner:
+            raise MissingError(
+                f"there is no dataset {identifier}", hint="`casita columns datasets`"
+            )
+        return found
+
+    def dataset_files(self, identifier: int) -> Sequence[DatasetFile]:
+        """Return a dataset's files, in order."""
+        found = select(DatasetFile).where(DatasetFile.dataset_id == identifier)
+        with self._reading() as session:
+            return session.scalars(found.order_by(DatasetFile.number)).all()
+
+    def make_stale(self, identifier: int) -> None:
+        """Let a dataset be looked up anew the next time."""
+        with self._writing() as session:
+            session.get_one(Dataset, identifier).stale = True
+
+    # ---- requests
+
+    def add(self, request: Request) -> Request:
+        """Remember a new request."""
+        request.id = str(uuid.uuid4())
+        with self._writing() as session:
+            session.add(request)
+        return request
+
+    def request(self, owner: str, identifier: str) -> Request:
+        """Return a user's request.
+
+        Raises
+        ------
+        MissingError
+            There is none, or it is another user's.
+        """
+        found = self.known(identifier)
+        if found is None or found.owner != owner:
+            raise MissingError(
+                f"there is no request {identifier[:60]!r}", hint="`casita columns ls` lists yours"
+            )
+        return found
+
+    def known(self, identifier: str) -> Request | None:
+        """Return a request, whoever's it is."""
+        with self._reading() as session:
+            return session.scalars(select(Request).where(Request.id == identifier)).first()
+
+    def requests(self, owner: str, limit: int = 1000) -> Sequence[Request]:
+        """Return a user's requests, the newest first."""
+        found = select(Request).where(Request.owner == owner).order_by(Request.number.desc())
+        with self._reading() as session:
+            return session.scalars(found.limit(limit)).all()
+
+    def unfinished(self) -> Sequence[Request]:
+        """Return the requests that are not done, the oldest first."""
+        found = select(Request).where(Request.state.in_(OPEN)).order_by(Request.number)
+        with self._reading() as session:
+            return session.scalars(found).all()
+
+    def set_state(self, identifier: str, state: str, trouble: str = "") -> bool:
+        """Move a request on, unless it is done; returns whether it was moved."""
+        values: dict[str, Any] = {"state": state}
+        if trouble:
+            values["trouble"] = trouble
+        if state in DONE:
+            values["finished"] = now()
+        with self._writing() as session:
+            moved = session.execute(
+                update(Request)
+                .where(Request.id == identifier, Request.state.in_(OPEN))
+                .values(**values)
+            )
+            return bool(moved.rowcount)  # type: ignore[attr-defined]
+
+    def cancel(self, identifier: str) -> bool:
+        """Cancel a request; returns whether it was under way."""
+        return self.set_state(identifier, CANCELED)
+
+    def begin(self, identifier: str) -> None:
+        """Make a file's row for every file of its dataset, and let the request run."""
+        with self._writing() as session:
+            request = session.scalars(select(Request).where(Request.id == identifier)).one()
+            if request.state not in OPEN or request.state == RUNNING:
+                return
+            files = select(
+                literal(identifier),
+                DatasetFile.id,
+                DatasetFile.number,
+                DatasetFile.paths,
+                literal(WAITING),
+                literal(0),
+                literal(0.0),
+                literal(0),
+                literal(0),
+                literal(0.0),
+                literal(""),
+            ).where(DatasetFile.dataset_id == request.dataset_id)
+            columns = ["request_id", "file_id", "number", "paths", "state", "attempts"]
+            columns += ["taken_until", "events", "size", "seconds", "trouble"]
+            session.execute(insert(Result).from_select(columns, files))
+            dataset = session.get_one(Dataset, request.dataset_id)
+            dataset.used = now()
+            request.files, request.state, request.started = dataset.files, RUNNING, now()
+
+    def delete(self, identifier: str) -> list[str]:
+        """Forget a request; returns the keys of objects that nobody refers to any more."""
+        with self._writing() as session:
+            own = select(Result.key).where(Result.request_id == identifier, Result.key.is_not(None))
+            keys = set(session.scalars(own))
+            session.execute(delete(Result).where(Result.request_id == identifier))
+            session.execute(delete(Request).where(Request.id == identifier))
+            shared = set[str | None]()
+            for some in _batches(sorted(one for one in keys if one)):
+                shared |= set(session.scalars(select(Result.key).where(Result.key.in_(some))))
+        return sorted(one for one in keys - shared if one)
+
+    # ---- files of requests
+
+    def next_waiting(
+        self, executor: str, in_flight: dict[str, int], seconds: float
+    ) -> Result | None:
+        """Take the next file: of the user with the fewest under way, of their oldest request.
+
+        Parameters
+        ----------
+        in_flight
+            How many files of each user are under way.
+        seconds
+            For which it is taken; 0: as long as the service runs.
+        """
+        waiting = exists().where(Result.request_id == Request.id, Result.state == WAITING)
+        found = (
+            select(Request.owner, func.min(Request.number))
+            .where(Request.state == RUNNING, Request.executor == executor, waiting)
+            .group_by(Request.owner)
+        )
+        with self._writing() as session:
+            offered = session.execute(found).all()
+            if not offered:
+                return None
+            _, number = min(offered, key=lambda one: (in_flight.get(one[0], 0), one[1]))
+            request = session.get_one(Request, number)
+            return self._take(session, Result.request_id == request.id, seconds)
+
+    def take_of(self, owner: str, executor: str, seconds: float) -> Result | None:
+        """Take the next file of a user's requests."""
+        own = select(Request.id).where(
+            Request.state == RUNNING, Request.executor == executor, Request.owner == owner
+        )
+        with self._writing() as session:
+            return self._take(session, Result.request_id.in_(own), seconds)
+
+    def _take(self, session: Session, which: ColumnElement[bool], seconds: float) -> Result | None:
+        found = select(Result).where(which, Result.state == WAITING)
+        result = session.scalars(
+            found.order_by(Result.id).limit(1).with_for_update(skip_locked=True)
+        ).first()
+        if result is not None:
+            result.state, result.attempts = TAKEN, result.attempts + 1
+            result.taken_until = now() + seconds if seconds else 0
+        return result
+
+    def keep_taken(self, identifier: int, seconds: float) -> bool:
+        """Take a file for longer; returns whether it still is whose it was, and wanted."""
+        running = exists().where(Request.id == Result.request_id, Request.state == RUNNING)
+        with self._writing() as session:
+            kept = session.execute(
+                update(Result)
+                .where(Result.id == identifier, Result.state == TAKEN, running)
+                .values(taken_until=now() + seconds)
+            )
+            return bool(kept.rowcount)  # type: ignore[attr-defined]
+
+    def give_back(self, identifier: int, trouble: str = "") -> None:
+        """Let a file be taken again."""
+        with self._writing() as session:
+            session.execute(
+                update(Result)
+                .where(Result.id == identifier, Result.state == TAKEN)
+                .values(state=WAITING, trouble=trouble, taken_until=0)
+            )
+
+    def give_back_lost(self) -> int:
+        """Let files be taken again whose takers have not been heard of; returns how many."""
+        lost = (Result.state == TAKEN, Result.taken_until > 0, Result.taken_until < now())
+        with self._writing() as session:
+            given = session.execute(update(Result).where(*lost).values(state=WAITING))
+            return int(given.rowcount)  # type: ignore[attr-defined]
+
+    def taken(self, identifier: int) -> Result | None:
+        """Return a file that is under way."""
+        with self._reading() as session:
+            found = session.get(Result, identifier)
+            return found if found is not None and found.state == TAKEN else None
+
+    def succeed(self, identifier: int, outcome: Outcome) -> bool:
+        """Note a result, and only then count it; returns whether it was wanted."""
+        with self._writing() as session:
+            result, request = self._under_way(session, identifier)
+            if result is None or request is None:
+                return False
+            result.state, result.trouble = SUCCESS, ""
+            result.name, result.key = outcome.name, outcome.key
+            result.events, result.size = outcome.events, outcome.size
+            result.seconds = outcome.seconds
+            request.completed += 1
+            request.events += outcome.events
+            request.size += outcome.size
+            request.events_in += outcome.events_in
+            request.bytes_in += outcome.bytes_in
+            request.seconds += outcome.seconds
+            _stamp(request, result)
+            return True
+
+    def fail(self, identifier: int, trouble: str) -> bool:
+        """Note that a file came to nothing; returns whether that was of interest."""
+        with self._writing() as session:
+            result, request = self._under_way(session, identifier)
+            if result is None or request is None:
+                return False
+            result.state, result.trouble = FAILURE, trouble
+            request.failed += 1
+            request.trouble = request.trouble or trouble.partition("\n")[0]
+            _stamp(request, result)
+            return True
+
+    @staticmethod
+    def _under_way(session: Session, identifier: int) -> tuple[Result | None, Request | None]:
+        """Return a file that is under way, and its request, held until the transaction ends."""
+        result = session.get(Result, identifier)
+        if result is None or result.state != TAKEN:
+            return None, None
+        held = select(Request).where(Request.id == result.request_id).with_for_update()
+        request = session.scalars(held).one()
+        return (result, request) if request.state == RUNNING else (None, None)
+
+    def results(self, identifier: str, state: str = "", limit: int = 0) -> Sequence[Result]:
+        """Return files of a request, in order; those that are done unless a state is given."""
+        found = select(Result).where(Result.request_id == identifier).order_by(Result.number)
+        wanted = (state,) if state else (SUCCESS, FAILURE)
+        found = found.where(Result.state.in_(wanted))
+        with self._reading() as session:
+            return session.scalars(found.limit(limit) if limit else found).all()
+
+    def results_after(self, identifier: str, created: int) -> Sequence[Result]:
+        """Return files of a request that were done later than ``created``, by that time."""
+        found = select(Result).where(Result.request_id == identifier, Result.created > created)
+        with self._reading() as session:
+            return session.scalars(found.order_by(Result.created)).all()
+
+    def result(self, identifier: str, name: str) -> Result | None:
+        """Return a result by its object's name."""
+        found = select(Result).where(Result.request_id == identifier, Result.name == name)
+        with self._reading() as session:
+            return session.scalars(found).first()
+
+    def first_file(self, identifier: int) -> DatasetFile | None:
+        """Return the first file of a dataset."""
+        found = select(DatasetFile).where(DatasetFile.dataset_id == identifier)
+        with self._reading() as session:
+            return session.scalars(found.order_by(DatasetFile.number).limit(1)).first()
+
+    # ---- results that are there already
+
+    def same(self, query: str, version: str) -> Sequence[Request]:
+        """Return whole results of the same query of the same files, the newest first."""
+        found = (
+            select(Request)
+            .join(Dataset, Dataset.id == Request.dataset_id)
+            .where(
+                Request.query == query,
+                Dataset.version == version,
+                Request.state == COMPLETE,
+                Request.failed == 0,
+            )
+        )
+        with self._reading() as session:
+            return session.scalars(found.order_by(Request.number.desc()).limit(50)).all()
+
+    def share(self, identifier: str, source: str) -> bool:
+        """Give a request the results of another; returns whether they still are there."""
+        columns = ["file_id", "number", "paths", "state", "attempts", "taken_until", "name", "key"]
+        columns += ["events", "size", "seconds", "trouble", "created"]
+        theirs = aliased(Result)
+        copied = select(literal(identifier), *(getattr(theirs, one) for one in columns)).where(
+            theirs.request_id == source
+        )
+        with self._writing() as session:
+            given = session.scalars(select(Request).where(Request.id == source)).first()
+            request = session.scalars(select(Request).where(Request.id == identifier)).one()
+            if given is None or request.state not in OPEN:
+                return False
+            session.execute(insert(Result).from_select(["request_id", *columns], copied))
+            for one in ("files", "completed", "events", "events_in", "size", "last_result"):
+                setattr(request, one, getattr(given, one))
+            request.source, request.state = source, COMPLETE
+            request.started = request.finished = now()
+        return True
+
+    # ---- keeping house
+
+    def usage(self, owner: str) -> int:
+        """Return the bytes of a user's results."""
+        found = select(func.coalesce(func.sum(Request.size), 0)).where(Request.owner == owner)
+        with self._reading() as session:
+            return int(session.scalar(found) or 0)
+
+    def older(self, than: float) -> Sequence[str]:
+        """Return requests that were done before a time."""
+        found = select(Request.id).where(Request.state.in_(DONE), Request.finished < than)
+        with self._reading() as session:
+            return session.scalars(found).all()
+
+    def forget_datasets(self, than: float) -> None:
+        """Forget datasets that nobody has used since a time, and no request refers to."""
+        referred = exists().where(Request.dataset_id == Dataset.id)
+        with self._writing() as session:
+            old = session.scalars(select(Dataset.id).where(Dataset.used < than, ~referred)).all()
+            for some in _batches(old):
+                session.execute(delete(DatasetFile).where(DatasetFile.dataset_id.in_(some)))
+                session.execute(delete(Dataset).where(Dataset.id.in_(some)))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many requests are in each state."""
+        found = select(Request.state, func.count()).group_by(Request.state)
+        with self._reading() as session:
+            return {row[0]: row[1] for row in session.execute(found).all()}
+
+    def totals(self) -> Totals:
+        """Return sums over all requests that read their files themselves."""
+        names = ("size", "bytes_in", "events", "events_in")
+        sums = [func.coalesce(func.sum(getattr(Request, one)), 0) for one in names]
+        with self._reading() as session:
+            row = session.execute(select(*sums).where(Request.source == "")).one()
+        return Totals(*map(int, row))
+
+    def waiting(self) -> int:
+        """Return how many files wait to be read."""
+        found = select(func.count()).select_from(Result).where(Result.state == WAITING)
+        with self._reading() as session:
+            return int(session.scalar(found) or 0)
+
+
+def _stamp(request: Request, result: Result) -> None:
+    """Give a file that is done its time, later than any other's, and end the request after all."""
+    result.created = max(int(1e6 * now()), request.last_result + 1)
+    request.last_result = result.created
+    if request.completed + request.failed == request.files:
+        request.state, request.finished = COMPLETE, now()
+
+
+def _batches(items: Sequence[Any], size: int = 500) -> Iterator[Sequence[Any]]:
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]

@@ -1,0 +1,148 @@
+"""What the service remembers, as tables (SQLAlchemy; SQLite or PostgreSQL)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+SUBMITTED, LOOKUP, RUNNING = "Submitted", "Lookup", "Running"
+COMPLETE, FATAL, CANCELED, BAD_DATASET = "Complete", "Fatal", "Canceled", "Bad Dataset"
+OPEN = (SUBMITTED, LOOKUP, RUNNING)
+DONE = (COMPLETE, FATAL, CANCELED, BAD_DATASET)
+"""The words for a request's state are ServiceX's (``servicex/models.py``)."""
+
+LOOKING, FOUND = "looking", "complete"
+NOT_THERE, BAD_NAME, FAILED_LOOKUP = "does_not_exist", "bad_name", "internal_failure"
+"""States of a dataset's lookup; the last three are what the official client can explain."""
+
+WAITING, TAKEN, SUCCESS, FAILURE = "waiting", "taken", "success", "failure"
+"""States of one file of a request."""
+
+INTEGER = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts up by itself only what it calls INTEGER."""
+
+
+def now() -> float:
+    """Return the time, as seconds since 1970."""
+    return datetime.now(UTC).timestamp()
+
+
+class Table(DeclarativeBase):
+    """Base of all tables."""
+
+
+class Dataset(Table):
+    """A name, and the files that it stood for when it was looked up."""
+
+    __tablename__ = "datasets"
+    id: Mapped[int] = mapped_column(INTEGER, primary_key=True)
+    owner: Mapped[str] = mapped_column(Text, index=True)
+    name: Mapped[str] = mapped_column(Text)
+    finder: Mapped[str] = mapped_column(Text)
+    asked: Mapped[str] = mapped_column(Text, index=True)
+    """What was looked up, with ``?files=``."""
+    files: Mapped[int] = mapped_column(default=0)
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Bytes."""
+    events: Mapped[int] = mapped_column(BigInteger, default=0)
+    version: Mapped[str] = mapped_column(Text, default="")
+    """Hash of its files' names and sizes."""
+    state: Mapped[str] = mapped_column(Text, default=LOOKING)
+    trouble: Mapped[str] = mapped_column(Text, default="")
+    stale: Mapped[bool] = mapped_column(default=False)
+    used: Mapped[float]
+    updated: Mapped[float]
+
+
+class DatasetFile(Table):
+    """One file of a dataset."""
+
+    __tablename__ = "dataset_files"
+    id: Mapped[int] = mapped_column(INTEGER, primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    """From 0, in the dataset's order."""
+    paths: Mapped[str] = mapped_column(Text)
+    """Its replicas, the best first, one a line."""
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    events: Mapped[int] = mapped_column(BigInteger, default=0)
+    adler32: Mapped[str | None] = mapped_column(Text, default=None)
+    __table_args__ = (UniqueConstraint("dataset_id", "number"),)
+
+
+class Request(Table):
+    """A transformation."""
+
+    __tablename__ = "requests"
+    number: Mapped[int] = mapped_column(INTEGER, primary_key=True)
+    """In order of submission."""
+    id: Mapped[str] = mapped_column(Text, unique=True)
+    owner: Mapped[str] = mapped_column(Text, index=True)
+    title: Mapped[str | None] = mapped_column(Text)
+    did: Mapped[str] = mapped_column(Text)
+    """As it was asked for; of a list of files what ServiceX says there."""
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
+    selection: Mapped[str] = mapped_column(Text)
+    codegen: Mapped[str] = mapped_column(Text)
+    form: Mapped[str] = mapped_column(Text)
+    """``parquet``, ``root-file`` or ``root-rntuple``."""
+    destination: Mapped[str] = mapped_column(Text)
+    executor: Mapped[str] = mapped_column(Text)
+    query: Mapped[str] = mapped_column(Text, index=True)
+    """Hash of selection, code generator, format and the version of the code."""
+    source: Mapped[str] = mapped_column(Text, default="")
+    """The request whose results these are, if they were there already."""
+    remote: Mapped[str] = mapped_column(Text, default="")
+    """Its name at the ServiceX that runs it."""
+    state: Mapped[str] = mapped_column(Text, index=True, default=SUBMITTED)
+    trouble: Mapped[str] = mapped_column(Text, default="")
+    files: Mapped[int] = mapped_column(default=0)
+    completed: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    events: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Written."""
+    events_in: Mapped[int] = mapped_column(BigInteger, default=0)
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Bytes of its results."""
+    bytes_in: Mapped[int] = mapped_column(BigInteger, default=0)
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    """Of work, summed over files."""
+    submitted: Mapped[float]
+    started: Mapped[float | None] = mapped_column(default=None)
+    finished: Mapped[float | None] = mapped_column(default=None)
+    last_result: Mapped[int] = mapped_column(BigInteger, default=0)
+    """``created`` of its last result."""
+
+
+class Result(Table):
+    """One file of a request, and what came of it."""
+
+    __tablename__ = "results"
+    id: Mapped[int] = mapped_column(INTEGER, primary_key=True)
+    request_id: Mapped[str] = mapped_column(ForeignKey("requests.id", ondelete="CASCADE"))
+    file_id: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[int]
+    """From 0, in the dataset's order."""
+    paths: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text, default=WAITING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    taken_until: Mapped[float] = mapped_column(default=0.0)
+    """Then whoever took it has lost it."""
+    name: Mapped[str | None] = mapped_column(Text, default=None)
+    """Of the object, unique in its request."""
+    key: Mapped[str | None] = mapped_column(Text, default=None)
+    """In the store; requests may share it."""
+    events: Mapped[int] = mapped_column(BigInteger, default=0)
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    trouble: Mapped[str] = mapped_column(Text, default="")
+    created: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """Microseconds since 1970, when it was done; strictly increasing in a request, since clients
+    ask for what is later than the last they saw."""
+    __table_args__ = (
+        UniqueConstraint("request_id", "number"),
+        Index("results_waiting", "request_id", "state", "number"),
+        Index("results_key", "key"),
+    )

@@ -1,0 +1,239 @@
+"""Gets the files of requests read: one thread for each worker that may be busy."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from casita.errors import CasitaError
+from casita_columns import volume
+from casita_columns.bell import Bell
+from casita_columns.objects import Objects, Spool
+from casita_columns.records import Outcome, Records
+from casita_columns.settings import ColumnsSettings
+from casita_columns.tables import Request, Result
+from casita_columns.wire import object_name
+from casita_columns.workers import Pool, TaskError, Worker
+
+logger = logging.getLogger("casita.columns")
+LOOK_SECONDS = 2.0
+LINES_MAX = 12
+MAGIC = {"parquet": b"PAR1", "root-file": b"root", "root-rntuple": b"root"}
+"""First bytes of each format."""
+LOCAL = "local"
+
+
+class Work:
+    """Reads what waits to be read on this machine.
+
+    Parameters
+    ----------
+    pool
+        The workers.
+    """
+
+    def __init__(
+        self, settings: ColumnsSettings, records: Records, objects: Objects, pool: Pool, bell: Bell
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._objects = objects
+        self._pool = pool
+        self._bell = bell
+        self._news = threading.Condition()
+        self._in_flight: Counter[str] = Counter()
+        self._at: dict[int, tuple[str, Worker]] = {}
+        """Request and worker of each file that is being read."""
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=self._run, name=f"casita-work-{number}", daemon=True)
+            for number in range(pool.size)
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for one in self._threads:
+            one.start()
+
+    def stop(self) -> None:
+        """End; what is being read is read again after the next start."""
+        with self._news:
+            self._stopping = True
+            self._news.notify_all()
+        self._pool.close()
+        for one in self._threads:
+            one.join(timeout=10)
+
+    def nudge(self) -> None:
+        """Look at once for what there is to do."""
+        with self._news:
+            self._news.notify_all()
+
+    def cancel(self, request: str) -> None:
+        """End the workers that are at a request."""
+        with self._news:
+            at = [worker for name, worker in self._at.values() if name == request]
+        for one in at:
+            one.stop()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                taken = self._take()
+                if taken is not None:
+                    self._read(*taken)
+            except Exception:
+                logger.exception("a file was not seen to")
+
+    def _take(self) -> tuple[Request, Result] | None:
+        with self._news:
+            if self._stopping:
+                return None
+            result = self._records.next_waiting(LOCAL, dict(self._in_flight), 0)
+            if result is None:
+                self._news.wait(LOOK_SECONDS)
+                return None
+            request = self._records.known(result.request_id)
+            if request is None:
+                return None
+            self._in_flight[request.owner] += 1
+            return request, result
+
+    def _read(self, request: Request, result: Result) -> None:
+        try:
+            spool = self._objects.spool()
+            try:
+                answer = self._ask(request, result, spool)
+            except CasitaError as error:
+                self._objects.discard(spool)
+                self.failed(request, result, error)
+            else:
+                self.deliver(request, result, spool, answer)
+        finally:
+            with self._news:
+                self._in_flight[request.owner] -= 1
+            self._bell.ring(request.owner)
+
+    def _ask(self, request: Request, result: Result, spool: Spool) -> dict[str, Any]:
+        task = {
+            "do": "run",
+            "codegen": request.codegen,
+            "key": request.query,
+            "format": request.form,
+            "replicas": result.paths.split("\n"),
+        }
+        with (
+            self._pool.worker(request.owner, request.query) as worker,
+            text_file(request.selection) as selection,
+        ):
+            with self._news:
+                self._at[result.id] = (request.id, worker)
+            try:
+                answer = worker.ask(task, [selection, spool.fd])
+            finally:
+                with self._news:
+                    del self._at[result.id]
+        done: dict[str, Any] = answer["done"]
+        return done
+
+    def deliver(self, request: Request, result: Result, spool: Spool, done: dict[str, Any]) -> bool:
+        """Put a file into the store and note it; returns whether it was wanted.
+
+        What its maker says of it is believed only as far as it can be checked: it is a file of
+        the right kind, and as long as it is.
+        """
+        path = result.paths.partition("\n")[0]
+        name = object_name(result.number, path, request.form)
+        key = f"{request.id}/{name}"
+        try:
+            _refuse(request, spool)
+            if self._records.taken(result.id) is None:
+                self._objects.discard(spool)
+                return False
+            self._allow(request, spool)
+            size = self._objects.commit(spool, key)
+            if request.destination == "volume":
+                volume.place(self._settings, request.owner, self._objects, key)
+        except CasitaError as error:
+            self._objects.discard(spool)
+            self.failed(request, result, error)
+            return False
+        outcome = Outcome(
+            name=name,
+            key=key,
+            size=size,
+            events=_count(done, "events"),
+            events_in=_count(done, "events_in"),
+            bytes_in=_count(done, "bytes_in"),
+            seconds=float(done.get("seconds") or 0),
+        )
+        if not self._records.succeed(result.id, outcome):
+            self._objects.delete(key)
+            return False
+        self._bell.ring(request.owner)
+        return True
+
+    def _allow(self, request: Request, spool: Spool) -> None:
+        used, quota = self._records.usage(request.owner), self._settings.quota
+        if used + os.fstat(spool.fd).st_size > quota:
+            raise TaskError(
+                "output",
+                f"your results would take more than the {quota} bytes that you may have: remove "
+                "some, e.g. by `casita columns rm`",
+            )
+
+    def failed(self, request: Request, result: Result, error: CasitaError) -> None:
+        """Have a file tried again, or give it up."""
+        passing = isinstance(error, TaskError) and error.retry
+        if self._stopping:
+            self._records.give_back(result.id)
+        elif passing and result.attempts <= self._settings.retries:
+            self._records.give_back(result.id, error.message)
+        else:
+            self._records.fail(result.id, _told(error))
+        self._bell.ring(request.owner)
+
+
+def _told(error: CasitaError) -> str:
+    """Return the sentence for people, and what was said besides, as lines."""
+    lines = error.lines if isinstance(error, TaskError) else []
+    if len(lines) > 2 * LINES_MAX:
+        lines = [*lines[:LINES_MAX], "...", *lines[-LINES_MAX:]]
+    return "\n".join([error.message, *lines])
+
+
+def _count(done: dict[str, Any], name: str) -> int:
+    """Return a number that may come from anybody's code."""
+    value = done.get(name)
+    return value if isinstance(value, int) and 0 <= value < 2**62 else 0
+
+
+def _refuse(request: Request, spool: Spool) -> None:
+    """Refuse a result that is no file of its format.
+
+    Raises
+    ------
+    TaskError
+        It is none.
+    """
+    magic = MAGIC[request.form]
+    if os.pread(spool.fd, len(magic), 0) != magic:
+        raise TaskError("output", f"what was made is no file of the format {request.form}")
+
+
+@contextmanager
+def text_file(text: str) -> Iterator[int]:
+    """Give a descriptor of an unnamed file that holds a text."""
+    handle = os.memfd_create("selection")
+    try:
+        with os.fdopen(os.dup(handle), "w", encoding="utf-8") as out:
+            out.write(text)
+        os.lseek(handle, 0, os.SEEK_SET)
+        yield handle
+    finally:
+        os.close(handle)

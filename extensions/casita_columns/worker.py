@@ -1,0 +1,225 @@
+"""``python -m casita_columns.worker``: reads files for one user, with that user's rights.
+
+The service starts it, in the multiuser profile under the user's account, and sends it one task
+after the other over an inherited socket (file descriptor 3, ``SOCK_SEQPACKET``, JSON; files come
+along as descriptors).  It opens what is to be read, has a child in a sandbox run the user's code on
+it, and tells what came of that.  The service's secrets and folders are not within its reach.
+
+====================================================== =========================================
+from the service                                        answer
+====================================================== =========================================
+``check`` codegen + selection                           ``ok``
+``run`` codegen, format, replicas + selection, output   ``progress`` ..., then ``done``
+``look`` url + output                                   ``done``: JSON of trees is in the output
+``list`` url + output                                   ``done``: JSON of a folder is in the output
+``token`` text                                          none: reads use it from now on
+====================================================== =========================================
+
+Any answer may be ``error`` instead: ``{"kind", "message", "lines", "retry"}``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from casita.bearer import write
+from casita_columns.child import Child, ChildError
+from casita_columns.inputs import InputError, open_local, open_remote, served
+from casita_columns.sandbox import Limits, Sandbox
+
+CONTROL = 3
+VARIABLE = "CASITA_COLUMNS_WORKER"
+MESSAGE_BYTES = 256 * 1024
+
+
+class Worker:
+    """One worker.
+
+    Parameters
+    ----------
+    seconds
+        That the answer of a server may take.
+    """
+
+    def __init__(self, sandbox: Sandbox, limits: Limits, seconds: float) -> None:
+        self._sandbox = sandbox
+        self._limits = limits
+        self._seconds = seconds
+        self._child: Child | None = None
+        self._loaded: object = None
+
+    def check(self, task: dict[str, Any], selection: int) -> dict[str, Any]:
+        """Have a selection translated; the child is kept for the files that follow."""
+        self._ready(task, selection)
+        return {"ok": True}
+
+    def run(self, task: dict[str, Any], handles: Sequence[int], tell: Any) -> dict[str, Any]:
+        """Have one file transformed, from the first of its replicas that can be read.
+
+        Raises
+        ------
+        ChildError, InputError
+            None can, or the code fails.
+        """
+        selection, output = handles
+        trouble: InputError | ChildError | None = None
+        for url in task["replicas"]:
+            child = self._ready(task, selection)
+            try:
+                with self._opened(url) as (kind, handle):
+                    done = child.transform(
+                        kind, task["format"], [handle, output], lambda one: tell({"progress": one})
+                    )
+                    return {"done": done | {"url": url}}
+            except InputError as error:
+                trouble = error
+            except ChildError as error:
+                trouble = error
+                if not error.retry:
+                    break
+        assert trouble is not None
+        raise trouble
+
+    def look(self, task: dict[str, Any], handles: Sequence[int]) -> dict[str, Any]:
+        """Have a file's trees listed."""
+        child = self._child if self._child and self._child.alive else self._start()
+        with self._opened(task["url"]) as (kind, handle):
+            child.look(kind, [handle, handles[0]])
+        return {"done": {}}
+
+    def list(self, task: dict[str, Any], handles: Sequence[int]) -> dict[str, Any]:
+        """List a folder, as ``[[name, bytes or null, is a folder], ...]``."""
+        from casita_columns.finders import local_listing, xrootd_listing
+
+        url = task["url"]
+        found = local_listing(url) if url.startswith("/") else xrootd_listing(url)
+        with os.fdopen(os.dup(handles[0]), "w") as out:
+            json.dump([list(one) for one in found], out)
+        return {"done": {}}
+
+    def _ready(self, task: dict[str, Any], selection: int) -> Child:
+        """Return a child that has the task's selection; that of another task is ended."""
+        key = (task["codegen"], task["key"])
+        if self._child and self._child.alive and self._loaded == key:
+            return self._child
+        if self._child and (self._loaded is not None or not self._child.alive):
+            self.end_child()
+        child = self._child or self._start()
+        os.lseek(selection, 0, os.SEEK_SET)
+        try:
+            child.load(task["codegen"], selection)
+        except ChildError:
+            self.end_child()
+            raise
+        self._loaded = key
+        return child
+
+    def _start(self) -> Child:
+        self.end_child()
+        self._child = Child(self._sandbox, self._limits)
+        return self._child
+
+    def warm(self) -> None:
+        """Have a child ready before it is needed: its imports take a while."""
+        if self._child is None:
+            self._start()
+
+    def end_child(self) -> None:
+        """End the child."""
+        if self._child:
+            self._child.close()
+        self._child, self._loaded = None, None
+
+    @contextmanager
+    def _opened(self, url: str) -> Iterator[tuple[dict[str, Any], int]]:
+        """Give the protocol's ``input`` and its descriptor."""
+        name = url.partition("?")[0].rsplit("/", 1)[-1] or "input"
+        if (local := open_local(url)) is not None:
+            try:
+                yield {"kind": "file", "name": name}, local
+            finally:
+                os.close(local)
+            return
+        remote = open_remote(url, self._seconds)
+        with served(remote) as handle:
+            yield {"kind": "stream", "name": name, "size": remote.size}, handle
+
+
+def answer(worker: Worker, task: dict[str, Any], handles: Sequence[int], tell: Any) -> Any:
+    """Return the answer to one task, whatever comes of it."""
+    try:
+        match task["do"]:
+            case "check":
+                return worker.check(task, handles[0])
+            case "run":
+                return worker.run(task, handles, tell)
+            case "look":
+                return worker.look(task, handles)
+            case _:
+                return worker.list(task, handles)
+    except InputError as error:
+        told = {"kind": "input", "message": error.message, "lines": [], "retry": error.passing}
+    except ChildError as error:
+        told = {"kind": error.kind, "message": error.message, "lines": error.lines}
+        told["retry"] = error.retry
+    except Exception as error:
+        told = {"kind": "worker", "message": f"{type(error).__name__}: {error}", "lines": []}
+        told["retry"] = False
+    return {"error": told}
+
+
+def main() -> None:
+    """Serve until the service closes its end."""
+    from casita import startup
+
+    given = json.loads(os.environ.pop(VARIABLE))
+    control = socket.socket(fileno=CONTROL)
+    sandbox = Sandbox(Path(given["python"]), given["confined"])
+    with tempfile.TemporaryDirectory(prefix="casita-columns-") as folder:
+        bearer = Path(folder, "bearer")
+        if given["token"]:
+            write(bearer, given["token"])
+            os.environ["BEARER_TOKEN_FILE"] = str(bearer)
+        os.chdir(folder)
+        startup.install()  # reads go through the facility's cache from now on
+        worker = Worker(sandbox, Limits(**given["limits"]), given["timeout"])
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        worker.warm()
+        try:
+            _serve(worker, control, bearer)
+        finally:
+            worker.end_child()
+
+
+def _serve(worker: Worker, control: socket.socket, bearer: Path) -> None:
+    def tell(message: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            control.send(json.dumps(message).encode())
+
+    while True:
+        received, handles, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 4)
+        if not received:
+            return
+        try:
+            task = json.loads(received)
+            if task["do"] == "token":
+                write(bearer, task["token"])
+            else:
+                tell(answer(worker, task, handles, tell))
+        finally:
+            for one in handles:
+                os.close(one)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""The service's workers: a process each, for one user at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from casita.accounts import account
+from casita.errors import CasitaError
+from casita_columns.child import MESSAGE_BYTES, on_control
+from casita_columns.sandbox import Limits, Sandbox
+
+logger = logging.getLogger("casita.columns")
+VARIABLE = "CASITA_COLUMNS_WORKER"
+INHERITED = ("PATH", "LANG", "CASITA_INSTANCE")
+READ_SECONDS = 120.0
+"""That the answer of a server may take."""
+GRACE_SECONDS = 30.0
+"""A worker that is so much later than it should be is ended."""
+IDLE_SECONDS = 300.0
+TOKEN_SECONDS = 120.0
+"""A worker's token is renewed after this."""
+STOP_SECONDS = 5.0
+Tell = Callable[[dict[str, Any]], None]
+TokenOf = Callable[[str], str]
+
+
+class TaskError(CasitaError):
+    """A task failed.
+
+    Parameters
+    ----------
+    kind
+        ``selection``: the query is wrong; ``input``: the file can't be read; ``data``, ``code``,
+        ``output``, ``limit``: the user's code failed or was ended; ``worker``: we did.
+    """
+
+    def __init__(
+        self, kind: str, message: str, lines: Sequence[str] = (), *, retry: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.lines = list(lines)
+        self.retry = retry
+
+
+@dataclass(frozen=True)
+class Crew:
+    """What all workers have in common."""
+
+    sandbox: Sandbox
+    limits: Limits
+    environment: Mapping[str, str]
+    """Of users' programs, so that they read as those do."""
+    python: str
+    accounts: bool
+    """Whether a worker runs under its user's account (multiuser profile)."""
+    token_of: TokenOf
+    """Returns a storage token with which a user's files are read, or "" where none is needed."""
+
+
+@dataclass
+class Worker:
+    """One process."""
+
+    crew: Crew
+    user: str
+    key: object = None
+    """The selection that its child holds."""
+    used: float = field(default_factory=time.monotonic)
+    _process: subprocess.Popen[bytes] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises
+        ------
+        CasitaError
+            The user has no account here.
+        """
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [self.crew.python, "-m", "casita_columns.worker"]
+        self._token_at = time.monotonic()
+        with theirs:
+            self._process = subprocess.Popen(
+                on_control(theirs.fileno(), command),
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=self._environment(),
+                start_new_session=True,
+                **self._identity(),
+            )
+
+    def _environment(self) -> dict[str, str]:
+        crew = self.crew
+        given = {
+            "python": str(crew.sandbox.python),
+            "confined": crew.sandbox.confined,
+            "limits": asdict(crew.limits),
+            "timeout": READ_SECONDS,
+            "token": crew.token_of(self.user),
+        }
+        own = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        return {**own, **crew.environment, VARIABLE: json.dumps(given)}
+
+    def _identity(self) -> dict[str, Any]:
+        if not self.crew.accounts:
+            return {"umask": 0o077}
+        one = account(self.user)
+        return {
+            "user": one.uid,
+            "group": one.gid,
+            "extra_groups": one.groups,
+            "umask": 0o077,
+            "cwd": "/",
+        }
+
+    def ask(
+        self, task: dict[str, Any], handles: Sequence[int] = (), tell: Tell | None = None
+    ) -> dict[str, Any]:
+        """Send a task and return its answer.
+
+        Raises
+        ------
+        TaskError
+            It failed, or the worker ended.
+        """
+        with self._lock:
+            seconds = self.crew.limits.seconds * max(1, len(task.get("replicas", ())))
+            deadline = time.monotonic() + seconds + READ_SECONDS + GRACE_SECONDS
+            try:
+                self._renew()
+                socket.send_fds(self._control, [json.dumps(task).encode()], handles)
+                return self._answer(deadline, tell)
+            except OSError:
+                raise self._gone() from None
+            finally:
+                self.used = time.monotonic()
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._token_at > TOKEN_SECONDS:
+            self._token_at = time.monotonic()
+            if token := self.crew.token_of(self.user):
+                self._control.send(json.dumps({"do": "token", "token": token}).encode())
+
+    def _answer(self, deadline: float, tell: Tell | None) -> dict[str, Any]:
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._control], [], [], left)[0]:
+                self.stop()
+                raise TaskError("limit", "its worker did not answer in time", retry=True)
+            received = self._control.recv(MESSAGE_BYTES)
+            if not received:
+                raise self._gone()
+            message: dict[str, Any] = json.loads(received)
+            if "progress" in message:
+                if tell:
+                    tell(message["progress"])
+            elif "error" in message:
+                told = message["error"]
+                raise TaskError(told["kind"], told["message"], told["lines"], retry=told["retry"])
+            else:
+                return message
+
+    def _gone(self) -> TaskError:
+        self.stop()
+        return TaskError("worker", "its worker was ended", retry=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """End it, whatever it is at, and with it its child."""
+        if self._process is None:
+            return
+        with contextlib.suppress(OSError):
+            self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+
+
+class Pool:
+    """Hands out workers.
+
+    Parameters
+    ----------
+    size
+        Most workers at a time.
+    """
+
+    def __init__(self, crew: Crew, size: int) -> None:
+        self.crew = crew
+        self.size = size
+        self._idle: list[Worker] = []
+        self._busy: list[Worker] = []
+        self._changed = threading.Condition()
+        self._closed = False
+
+    @contextmanager
+    def worker(self, user: str, key: object = None) -> Iterator[Worker]:
+        """Give a worker of a user's, if possible one that holds the selection ``key`` already.
+
+        Waits for one while all are busy.
+
+        Raises
+        ------
+        CasitaError
+            The user has no account here, or the pool is closed.
+        """
+        worker = self._take(user, key)
+        try:
+            if not worker.alive:
+                worker.start()
+            worker.key = key if key is not None else worker.key
+            yield worker
+        finally:
+            self._give_back(worker)
+
+    def _take(self, user: str, key: object) -> Worker:
+        with self._changed:
+            while not self._closed:
+                own = [one for one in self._idle if one.user == user and one.alive]
+                known = [one for one in own if one.key == key]
+                if found := (known or own)[-1:]:
+                    self._idle.remove(found[0])
+                    break
+                if len(self._busy) < self.size:
+                    self._make_room()
+                    found = [Worker(self.crew, user)]
+                    break
+                self._changed.wait()
+            else:
+                raise CasitaError("the service is being stopped")
+            self._busy.append(found[0])
+        return found[0]
+
+    def _make_room(self) -> None:
+        while self._idle and len(self._busy) + len(self._idle) >= self.size:
+            self._idle.pop(0).stop()
+
+    def _give_back(self, worker: Worker) -> None:
+        with self._changed:
+            self._busy.remove(worker)
+            if worker.alive and not self._closed:
+                self._idle.append(worker)
+            else:
+                worker.stop()
+            self._changed.notify()
+
+    def tend(self) -> None:
+        """End workers that nobody has used for long."""
+        with self._changed:
+            since = time.monotonic() - IDLE_SECONDS
+            for one in [one for one in self._idle if one.used < since or not one.alive]:
+                self._idle.remove(one)
+                one.stop()
+
+    @property
+    def free(self) -> int:
+        """How many more tasks could run now."""
+        return self.size - len(self._busy)
+
+    def close(self) -> None:
+        """End all workers; whoever waits for one, or has one, gets an error."""
+        with self._changed:
+            self._closed = True
+            for one in [*self._idle, *self._busy]:
+                one.stop()
+            self._idle.clear()
+            self._changed.notify_all()
