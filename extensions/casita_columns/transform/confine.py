@@ -1,0 +1,78 @@
+"""Limits that this process puts on itself before it sees anybody's code; it can't take them back.
+
+They hold with bubblewrap's walls around them and without.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import signal
+
+PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
+CLONE_THREAD = 0x00010000
+EPERM, ENOSYS = 1, 38
+FILES = 256
+REFUSED = (
+    *("fork", "vfork", "execve", "execveat"),
+    *("connect", "bind", "listen", "accept", "accept4"),
+    *("ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "pidfd_open"),
+    *("mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "move_mount", "open_tree"),
+    *("bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "keyctl", "add_key", "request_key"),
+    *("init_module", "finit_module", "delete_module", "kexec_load", "reboot", "swapon", "quotactl"),
+    *("kill", "tkill", "setpriority", "sched_setscheduler", "shmget", "mq_open"),
+)
+"""System calls that reading and computing never make."""
+
+
+def confine(memory: int, cpu: int, output: int) -> None:
+    """Give up what users' code does not need.
+
+    Parameters
+    ----------
+    memory
+        Bytes of address space.
+    cpu
+        Seconds of CPU time.
+    output
+        Bytes of the largest file that may be written.
+    """
+    limits = {
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_CPU: cpu,
+        resource.RLIMIT_FSIZE: output,
+        resource.RLIMIT_NOFILE: FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, value in limits.items():
+        _, most = resource.getrlimit(kind)
+        value = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(kind, (value, value))
+    libc = ctypes.CDLL(None, use_errno=True)
+    # What is left over when a worker is killed goes with it.
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _filter()
+
+
+def _filter() -> None:
+    """Refuse system calls, by libseccomp where that is installed (seccomp(2)).
+
+    A process may start threads and no others; whatever program or address it names, it gets EPERM.
+    """
+    try:
+        import pyseccomp as seccomp
+    except (ImportError, RuntimeError, OSError):
+        return
+    rules = seccomp.SyscallFilter(defaction=seccomp.ALLOW)
+    for name in REFUSED:
+        try:
+            rules.add_rule(seccomp.ERRNO(EPERM), name)
+        except (ValueError, OSError, RuntimeError):
+            continue  # this machine has no such call
+    # Its flags lie in memory, where no filter can see them: C libraries go back to clone().
+    rules.add_rule(seccomp.ERRNO(ENOSYS), "clone3")
+    thread = seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_THREAD, 0)
+    rules.add_rule(seccomp.ERRNO(EPERM), "clone", thread)
+    rules.load()
