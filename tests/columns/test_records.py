@@ -1,0 +1,270 @@
+"""What the service remembers, and that it does so whatever happens in between."""
+
+import threading
+import time
+
+import pytest
+
+from casita.errors import MissingError
+from casita_columns.records import File, Outcome, Records, open_engine
+from casita_columns.tables import Request, now
+
+
+@pytest.fixture
+def records(tmp_path):
+    records = Records(open_engine(f"sqlite:///{tmp_path / 'columns.sqlite'}"))
+    yield records
+    records.close()
+
+
+def files(count, size=10):
+    return [
+        File((f"root://one//{number}.root", f"root://two//{number}.root"), size, 5)
+        for number in range(count)
+    ]
+
+
+def dataset(records, count=3, owner="ada", name="data"):
+    made = records.new_dataset(owner, "xrootd", name, f"xrootd://{name}")
+    return records.fill_dataset(made.id, files(count))
+
+
+def request(records, of=None, owner="ada", **more):
+    of = of or dataset(records, owner=owner)
+    values = {
+        "owner": owner,
+        "title": "t",
+        "did": of.asked,
+        "dataset_id": of.id,
+        "selection": "[]",
+        "codegen": "uproot-raw",
+        "form": "parquet",
+        "destination": "object-store",
+        "executor": "local",
+        "query": "q",
+        "state": "Submitted",
+        "submitted": now(),
+    }
+    return records.add(Request(**values | more))
+
+
+def outcome(result, size=100):
+    name = f"{result.number:06d}.parquet"
+    return Outcome(name, f"{result.request_id}/{name}", size, 5, 10, 1000, 0.5)
+
+
+def test_files_are_handed_out_once_and_in_order(records):
+    one = request(records)
+    records.begin(one.id)
+    taken = [records.next_waiting("local", {}, 0) for _ in range(3)]
+    assert [result.number for result in taken] == [0, 1, 2]
+    assert taken[0].paths == "root://one//0.root\nroot://two//0.root"
+    assert records.next_waiting("local", {}, 0) is None
+
+
+def test_a_request_is_complete_after_its_last_file_and_never_before_its_results_are_there(records):
+    one = request(records)
+    records.begin(one.id)
+    for done in range(1, 4):
+        result = records.next_waiting("local", {}, 0)
+        assert records.succeed(result.id, outcome(result))
+        found = records.request("ada", one.id)
+        assert found.completed == len(records.results_after(one.id, 0)) == done
+    assert found.state == "Complete"
+    assert (found.size, found.events, found.events_in, found.bytes_in) == (300, 15, 30, 3000)
+
+
+def test_times_of_results_increase_strictly_whatever_the_clock_says(records, monkeypatch):
+    one = request(records, dataset(records, 20))
+    records.begin(one.id)
+    monkeypatch.setattr("casita_columns.records.now", lambda: 1_800_000_000.0)
+    seen, last = [], 0
+    while result := records.next_waiting("local", {}, 0):
+        records.succeed(result.id, outcome(result))
+        new = records.results_after(one.id, last)
+        seen += new
+        last = max(result.created for result in new)
+    assert len(seen) == 20
+    assert len({result.created for result in seen}) == 20
+
+
+def test_failures_are_counted_and_the_first_is_told(records):
+    one = request(records)
+    records.begin(one.id)
+    for number in range(3):
+        result = records.next_waiting("local", {}, 0)
+        if number == 1:
+            records.fail(result.id, "no such file\nline one\nline two")
+        else:
+            records.succeed(result.id, outcome(result))
+    found = records.request("ada", one.id)
+    assert (found.state, found.completed, found.failed) == ("Complete", 2, 1)
+    assert found.trouble == "no such file"
+    (failure,) = records.results(one.id, "failure")
+    assert failure.trouble.endswith("line two")
+
+
+def test_a_result_counts_once(records):
+    one = request(records, dataset(records, 1))
+    records.begin(one.id)
+    result = records.next_waiting("local", {}, 0)
+    assert records.succeed(result.id, outcome(result))
+    assert not records.succeed(result.id, outcome(result))
+    assert not records.fail(result.id, "late")
+    assert records.request("ada", one.id).completed == 1
+
+
+def test_after_cancelling_nothing_is_handed_out_or_counted(records):
+    one = request(records)
+    records.begin(one.id)
+    result = records.next_waiting("local", {}, 0)
+    assert records.cancel(one.id)
+    assert not records.cancel(one.id)
+    assert records.next_waiting("local", {}, 0) is None
+    assert not records.succeed(result.id, outcome(result))
+    assert records.request("ada", one.id).completed == 0
+
+
+def test_a_request_begins_once(records):
+    one = request(records)
+    records.begin(one.id)
+    records.begin(one.id)
+    assert records.request("ada", one.id).files == 3
+    assert sum(1 for _ in iter(lambda: records.next_waiting("local", {}, 0), None)) == 3
+
+
+def test_what_was_handed_out_when_the_service_ended_is_handed_out_again(records, tmp_path):
+    one = request(records)
+    records.begin(one.id)
+    first = records.next_waiting("local", {}, 0)
+    records.succeed(first.id, outcome(first))
+    lost = records.next_waiting("local", {}, 0)
+    after = Records(open_engine(f"sqlite:///{tmp_path / 'columns.sqlite'}"))
+    after.resume()
+    assert [one.id for one in after.unfinished()] == [one.id]
+    again = after.next_waiting("local", {}, 0)
+    assert (again.id, again.attempts) == (lost.id, 2)
+    after.close()
+
+
+def test_who_waits_longest_of_those_with_least_comes_next(records):
+    ada = request(records, dataset(records, 5), owner="ada")
+    bob = request(records, dataset(records, 5, owner="bob"), owner="bob")
+    for one in (ada, bob):
+        records.begin(one.id)
+    owners = {ada.id: "ada", bob.id: "bob"}
+    in_flight, order = {}, []
+    for _ in range(6):
+        result = records.next_waiting("local", in_flight, 0)
+        owner = owners[result.request_id]
+        order.append(owner)
+        in_flight[owner] = in_flight.get(owner, 0) + 1
+    assert order == ["ada", "bob"] * 3
+
+
+def test_a_loan_that_is_not_heard_of_is_given_back(records):
+    one = request(records, executor="cluster")
+    records.begin(one.id)
+    assert records.next_waiting("local", {}, 0) is None
+    assert records.take_of("bob", "cluster", 60) is None
+    kept = records.take_of("ada", "cluster", 60)
+    lost = records.take_of("ada", "cluster", 0.01)
+    assert records.keep_taken(kept.id, 60)
+    time.sleep(0.02)
+    assert records.give_back_lost() == 1
+    assert records.take_of("ada", "cluster", 60).id == lost.id
+    records.cancel(one.id)
+    assert not records.keep_taken(kept.id, 60)
+
+
+def test_others_requests_and_datasets_are_not_there(records):
+    one = request(records)
+    for ask in (
+        lambda: records.request("bob", one.id),
+        lambda: records.request("ada", "no-such"),
+        lambda: records.dataset("bob", one.dataset_id),
+    ):
+        with pytest.raises(MissingError):
+            ask()
+    assert records.requests("bob") == []
+    assert records.datasets("bob") == []
+
+
+def test_shared_results_outlive_the_request_that_made_them(records):
+    of = dataset(records)
+    first = request(records, of)
+    records.begin(first.id)
+    while result := records.next_waiting("local", {}, 0):
+        records.succeed(result.id, outcome(result))
+    (found,) = records.same("q", of.version)
+    second = request(records, dataset(records, owner="bob"), owner="bob")
+    assert records.share(second.id, found.id)
+    shared = records.request("bob", second.id)
+    assert (shared.state, shared.completed, shared.source) == ("Complete", 3, first.id)
+    assert len(records.results_after(second.id, 0)) == 3
+    assert records.delete(first.id) == []  # bob's refer to them
+    assert len(records.delete(second.id)) == 3
+
+
+def test_only_whole_results_of_the_same_files_are_the_same(records):
+    of = dataset(records)
+    one = request(records, of)
+    records.begin(one.id)
+    assert records.same("q", of.version) == []
+    other = records.new_dataset("ada", "xrootd", "x", "xrootd://x")
+    assert records.fill_dataset(other.id, files(3, size=11)).version != of.version
+    again = records.new_dataset("ada", "xrootd", "y", "xrootd://y")
+    assert records.fill_dataset(again.id, files(3)).version == of.version
+
+
+def test_many_threads_take_every_file_once(records):
+    one = request(records, dataset(records, 60))
+    records.begin(one.id)
+    taken, lock = [], threading.Lock()
+
+    def work():
+        while result := records.next_waiting("local", {}, 0):
+            with lock:
+                taken.append(result.number)
+            records.succeed(result.id, outcome(result))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(60))
+    assert records.request("ada", one.id).state == "Complete"
+
+
+def test_a_dataset_is_found_again_until_it_is_old_or_taken_back(records):
+    of = dataset(records)
+    assert records.dataset_of("ada", of.asked, 0).id == of.id
+    assert records.dataset_of("ada", of.asked, now() + 1) is None
+    assert records.dataset_of("bob", of.asked, 0) is None
+    records.make_stale(of.id)
+    assert records.dataset_of("ada", of.asked, 0) is None
+    assert records.datasets("ada") == []
+    assert len(records.datasets("ada", stale=True)) == 1
+
+
+def test_a_hundred_thousand_files_are_taken_in_at_once(records):
+    of = dataset(records, 100_000)
+    assert (of.files, of.size, of.events) == (100_000, 1_000_000, 500_000)
+    one = request(records, of)
+    records.begin(one.id)
+    assert records.request("ada", one.id).files == 100_000
+    assert records.next_waiting("local", {}, 0).number == 0
+
+
+def test_old_requests_and_datasets_nobody_uses_are_forgotten(records):
+    one = request(records)
+    assert records.older(now() + 10) == []
+    records.cancel(one.id)
+    assert records.older(now() - 10) == []
+    assert records.older(now() + 10) == [one.id]
+    records.forget_datasets(now() + 10)
+    assert len(records.datasets("ada")) == 1  # the request refers to it
+    records.delete(one.id)
+    records.forget_datasets(now() + 10)
+    assert records.datasets("ada") == []
