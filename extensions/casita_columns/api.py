@@ -154,7 +154,7 @@ def _add_changes(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
 def _add_events(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
     @app.get(f"{prefix}/requests/{{identifier}}/events", response_class=StreamingResponse)
     async def events(identifier: Identifier, caller: StorageToken = user) -> StreamingResponse:
-        """Tell how far a request is whenever that changes, until it is done (server-sent events)."""
+        """Tell how far a request is, until it is done, whenever that changes (event stream)."""
         await asyncio.to_thread(desk.records.request, caller.user, identifier)
         return StreamingResponse(
             _followed(desk, caller.user, identifier),

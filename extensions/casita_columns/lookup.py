@@ -11,8 +11,9 @@ from itertools import islice
 
 from casita.errors import CasitaError
 from casita.serving import Refused
+from casita_columns.datasets import File
 from casita_columns.finders import BadName, Context, Did, Found, NotThere, parse, registry
-from casita_columns.records import File, Records
+from casita_columns.records import Records
 from casita_columns.settings import ColumnsSettings
 from casita_columns.tables import BAD_NAME, FAILED_LOOKUP, NOT_THERE, Dataset, now
 

@@ -5,36 +5,22 @@ Every method is one transaction, so that a service that is killed has done it or
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    create_engine,
-    delete,
-    event,
-    exists,
-    func,
-    insert,
-    literal,
-    select,
-    update,
-)
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, select, update
 from sqlalchemy.orm import Session, aliased
 
 from casita.errors import MissingError
+from casita_columns.database import batches
+from casita_columns.datasets import Datasets
 from casita_columns.tables import (
     CANCELED,
     COMPLETE,
     DONE,
     FAILURE,
-    FOUND,
     OPEN,
     RUNNING,
     SUCCESS,
@@ -44,24 +30,8 @@ from casita_columns.tables import (
     DatasetFile,
     Request,
     Result,
-    Table,
     now,
 )
-
-BATCH = 5000
-"""Files that are inserted at once."""
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a dataset, as it was found."""
-
-    paths: tuple[str, ...]
-    size: int = 0
-    events: int = 0
-    adler32: str | None = None
-    version: str = ""
-    """Tells it from another file of the same name, as far as known."""
 
 
 @dataclass(frozen=True)
@@ -88,52 +58,8 @@ class Totals:
     events_in: int
 
 
-def open_engine(url: str) -> Engine:
-    """Return the database, with its tables made."""
-    engine = create_engine(url, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _careful)
-        event.listen(engine, "begin", _begin)
-    Table.metadata.create_all(engine)
-    return engine
-
-
-def _careful(connection: Any, record: Any) -> None:
-    """Let readers not wait for writers, and writers for each other; keep references true."""
-    connection.isolation_level = None  # transactions begin as _begin says
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    """Let who is going to write hold the lock from the start: it could not be had in between."""
-    writing = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-class Records:
-    """The database."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with Session(self._engine, expire_on_commit=False) as session, session.begin():
-            yield session
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        engine = self._engine.execution_options(writing=True)
-        with Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._engine.dispose()
+class Records(Datasets):
+    """What is remembered of requests, and of datasets."""
 
     def resume(self) -> None:
         """Take back what was handed out when the service ended."""
@@ -143,103 +69,6 @@ class Records:
                 .where(Result.state == TAKEN, Result.taken_until == 0)
                 .values(state=WAITING)
             )
-
-    # ---- datasets
-
-    def dataset_of(self, owner: str, asked: str, since: float) -> Dataset | None:
-        """Return what was found under a name after ``since``, unless it was taken back."""
-        found = select(Dataset).where(
-            Dataset.owner == owner,
-            Dataset.asked == asked,
-            Dataset.state == FOUND,
-            ~Dataset.stale,
-            Dataset.updated > since,
-        )
-        with self._reading() as session:
-            return session.scalars(found.order_by(Dataset.id.desc())).first()
-
-    def new_dataset(self, owner: str, finder: str, name: str, asked: str) -> Dataset:
-        """Make an empty one."""
-        made = Dataset(
-            owner=owner, finder=finder, name=name, asked=asked, used=now(), updated=now()
-        )
-        with self._writing() as session:
-            session.add(made)
-        return made
-
-    def fill_dataset(self, identifier: int, files: Iterable[File]) -> Dataset:
-        """Put in its files, whatever was there before; none at all is an error of the caller's."""
-        digest, rest, number = hashlib.sha256(), iter(files), 0
-        with self._writing() as session:
-            session.execute(delete(DatasetFile).where(DatasetFile.dataset_id == identifier))
-            dataset = session.get_one(Dataset, identifier)
-            dataset.size = dataset.events = 0
-            while batch := list(islice(rest, BATCH)):
-                rows = [
-                    {
-                        "dataset_id": identifier,
-                        "number": number + index,
-                        "paths": "\n".join(one.paths),
-                        "size": one.size,
-                        "events": one.events,
-                        "adler32": one.adler32,
-                    }
-                    for index, one in enumerate(batch)
-                ]
-                session.execute(insert(DatasetFile), rows)
-                number += len(batch)
-                dataset.size += sum(one.size for one in batch)
-                dataset.events += sum(one.events for one in batch)
-                for one in batch:
-                    digest.update(
-                        f"{one.paths[0]} {one.size} {one.adler32} {one.version}\n".encode()
-                    )
-            dataset.files, dataset.version = number, digest.hexdigest()
-            dataset.state, dataset.updated = FOUND, now()
-        return dataset
-
-    def fail_dataset(self, identifier: int, state: str, trouble: str) -> None:
-        """Note that a lookup came to nothing."""
-        with self._writing() as session:
-            dataset = session.get_one(Dataset, identifier)
-            dataset.state, dataset.trouble, dataset.updated = state, trouble, now()
-
-    def datasets(self, owner: str, finder: str = "", stale: bool = False) -> Sequence[Dataset]:
-        """Return a user's datasets, the oldest first."""
-        found = select(Dataset).where(Dataset.owner == owner).order_by(Dataset.id)
-        if finder:
-            found = found.where(Dataset.finder == finder)
-        if not stale:
-            found = found.where(~Dataset.stale)
-        with self._reading() as session:
-            return session.scalars(found).all()
-
-    def dataset(self, owner: str, identifier: int) -> Dataset:
-        """Return a user's dataset.
-
-        Raises
-        ------
-        MissingError
-            There is none, or it is another user's.
-        """
-        with self._reading() as session:
-            found = session.get(Dataset, identifier)
-        if found is None or found.owner != owner:
-            raise MissingError(
-                f"there is no dataset {identifier}", hint="`casita columns datasets`"
-            )
-        return found
-
-    def dataset_files(self, identifier: int) -> Sequence[DatasetFile]:
-        """Return a dataset's files, in order."""
-        found = select(DatasetFile).where(DatasetFile.dataset_id == identifier)
-        with self._reading() as session:
-            return session.scalars(found.order_by(DatasetFile.number)).all()
-
-    def make_stale(self, identifier: int) -> None:
-        """Let a dataset be looked up anew the next time."""
-        with self._writing() as session:
-            session.get_one(Dataset, identifier).stale = True
 
     # ---- requests
 
@@ -335,7 +164,7 @@ class Records:
             session.execute(delete(Result).where(Result.request_id == identifier))
             session.execute(delete(Request).where(Request.id == identifier))
             shared = set[str | None]()
-            for some in _batches(sorted(one for one in keys if one)):
+            for some in batches(sorted(one for one in keys if one)):
                 shared |= set(session.scalars(select(Result.key).where(Result.key.in_(some))))
         return sorted(one for one in keys - shared if one)
 
@@ -425,15 +254,7 @@ class Records:
             if result is None or request is None:
                 return False
             result.state, result.trouble = SUCCESS, ""
-            result.name, result.key = outcome.name, outcome.key
-            result.events, result.size = outcome.events, outcome.size
-            result.seconds = outcome.seconds
-            request.completed += 1
-            request.events += outcome.events
-            request.size += outcome.size
-            request.events_in += outcome.events_in
-            request.bytes_in += outcome.bytes_in
-            request.seconds += outcome.seconds
+            _add(request, result, outcome)
             _stamp(request, result)
             return True
 
@@ -479,11 +300,45 @@ class Records:
         with self._reading() as session:
             return session.scalars(found).first()
 
-    def first_file(self, identifier: int) -> DatasetFile | None:
-        """Return the first file of a dataset."""
-        found = select(DatasetFile).where(DatasetFile.dataset_id == identifier)
-        with self._reading() as session:
-            return session.scalars(found.order_by(DatasetFile.number).limit(1)).first()
+    # ---- requests that another ServiceX runs
+
+    def set_remote(self, identifier: str, remote: str) -> None:
+        """Note under which name a request is known there."""
+        with self._writing() as session:
+            session.execute(
+                update(Request).where(Request.id == identifier).values(remote=remote, started=now())
+            )
+
+    def set_files(self, identifier: str, files: int) -> None:
+        """Note how many files a request has there."""
+        with self._writing() as session:
+            session.execute(update(Request).where(Request.id == identifier).values(files=files))
+
+    def add_remote(self, identifier: str, number: int, path: str, came: Outcome | str) -> bool:
+        """Note a file that was read there, or why it was not; returns whether it was wanted."""
+        with self._writing() as session:
+            held = select(Request).where(Request.id == identifier).with_for_update()
+            request = session.scalars(held).one()
+            if request.state not in OPEN:
+                return False
+            result = Result(request_id=identifier, file_id=number, number=number, paths=path)
+            session.add(result)
+            if isinstance(came, str):
+                result.state, result.trouble = FAILURE, came
+                request.failed += 1
+            else:
+                result.state = SUCCESS
+                _add(request, result, came)
+            _stamp(request, result)
+            return True
+
+    def complete(self, identifier: str) -> None:
+        """End a request whose files are all here."""
+        with self._writing() as session:
+            request = session.scalars(select(Request).where(Request.id == identifier)).one()
+            if request.state in OPEN:
+                request.files = request.completed + request.failed
+                request.state, request.finished = COMPLETE, now()
 
     # ---- results that are there already
 
@@ -536,15 +391,6 @@ class Records:
         with self._reading() as session:
             return session.scalars(found).all()
 
-    def forget_datasets(self, than: float) -> None:
-        """Forget datasets that nobody has used since a time, and no request refers to."""
-        referred = exists().where(Request.dataset_id == Dataset.id)
-        with self._writing() as session:
-            old = session.scalars(select(Dataset.id).where(Dataset.used < than, ~referred)).all()
-            for some in _batches(old):
-                session.execute(delete(DatasetFile).where(DatasetFile.dataset_id.in_(some)))
-                session.execute(delete(Dataset).where(Dataset.id.in_(some)))
-
     def counts(self) -> dict[str, int]:
         """Return how many requests are in each state."""
         found = select(Request.state, func.count()).group_by(Request.state)
@@ -566,14 +412,22 @@ class Records:
             return int(session.scalar(found) or 0)
 
 
+def _add(request: Request, result: Result, outcome: Outcome) -> None:
+    """Put what came of a file into its row, and into the sums of its request."""
+    result.name, result.key = outcome.name, outcome.key
+    result.events, result.size = outcome.events, outcome.size
+    result.seconds = outcome.seconds
+    request.completed += 1
+    request.events += outcome.events
+    request.size += outcome.size
+    request.events_in += outcome.events_in
+    request.bytes_in += outcome.bytes_in
+    request.seconds += outcome.seconds
+
+
 def _stamp(request: Request, result: Result) -> None:
     """Give a file that is done its time, later than any other's, and end the request after all."""
     result.created = max(int(1e6 * now()), request.last_result + 1)
     request.last_result = result.created
     if request.completed + request.failed == request.files:
         request.state, request.finished = COMPLETE, now()
-
-
-def _batches(items: Sequence[Any], size: int = 500) -> Iterator[Sequence[Any]]:
-    for begin in range(0, len(items), size):
-        yield items[begin : begin + size]

@@ -23,13 +23,14 @@ from casita_columns.answers import add_answers
 from casita_columns.api import add_api
 from casita_columns.bell import Bell
 from casita_columns.codegens import probe
+from casita_columns.database import open_engine
 from casita_columns.desk import Desk
 from casita_columns.links import Links
 from casita_columns.listing import Listing
 from casita_columns.loans import add_loans
 from casita_columns.lookup import Lookup
 from casita_columns.objects import Objects
-from casita_columns.records import Records, open_engine
+from casita_columns.records import Records
 from casita_columns.rest import add_rest
 from casita_columns.s3 import add_s3
 from casita_columns.sandbox import Limits, sandbox

@@ -6,7 +6,9 @@ import time
 import pytest
 
 from casita.errors import MissingError
-from casita_columns.records import File, Outcome, Records, open_engine
+from casita_columns.database import open_engine
+from casita_columns.datasets import File
+from casita_columns.records import Outcome, Records
 from casita_columns.tables import Request, now
 
 

@@ -19,7 +19,15 @@ REFUSED = (
     *("connect", "bind", "listen", "accept", "accept4"),
     *("ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "pidfd_open"),
     *("mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "move_mount", "open_tree"),
-    *("bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "keyctl", "add_key", "request_key"),
+    *(
+        "bpf",
+        "perf_event_open",
+        "userfaultfd",
+        "io_uring_setup",
+        "keyctl",
+        "add_key",
+        "request_key",
+    ),
     *("init_module", "finit_module", "delete_module", "kexec_load", "reboot", "swapon", "quotactl"),
     *("kill", "tkill", "setpriority", "sched_setscheduler", "shmget", "mq_open"),
 )
