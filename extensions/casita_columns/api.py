@@ -60,7 +60,7 @@ def _add_looking(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
                     title=TITLES.get(name, name),
                     where="here" if name in desk.codegens.here else _upstream(desk),
                 )
-                for name in desk.codegens.images
+                for name in desk.images
             ],
             finders=sorted(desk.lookup.finders),
             workers=desk.workers,

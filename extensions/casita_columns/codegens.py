@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,14 +48,11 @@ class Codegens:
     """Those that run here."""
     code: str
     """Hash of all that turns a file into a result, but the query."""
-    elsewhere: Mapping[str, str]
-    """Name and image of those of an upstream ServiceX."""
 
     @property
     def images(self) -> dict[str, str]:
         """What ServiceX calls ``code-gen-image``."""
-        own = {name: f"casita/{name}" for name in self.here}
-        return {**self.elsewhere, **own}
+        return {name: f"casita/{name}" for name in self.here}
 
     def query(self, codegen: str, selection: str, form: str) -> str:
         """Return a hash of a query: results of the same one are the same for the same files."""
@@ -88,4 +84,4 @@ def probe(python: Path) -> Codegens:
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode())
     for path in sorted(TRANSFORM.glob("*.py")):
         digest.update(path.read_bytes())
-    return Codegens(tuple(here), digest.hexdigest()[:16], {})
+    return Codegens(tuple(here), digest.hexdigest()[:16])

@@ -33,6 +33,8 @@ from casita_columns.tables import (
     Request,
     now,
 )
+from casita_columns.upstream import EXECUTOR as UPSTREAM
+from casita_columns.upstream import Upstream
 from casita_columns.wire import FILE_LIST, Submission
 from casita_columns.work import Work, text_file
 from casita_columns.workers import Pool, TaskError
@@ -66,6 +68,7 @@ class Desk:
         pool: Pool,
         side: Pool,
         bell: Bell,
+        upstream: Upstream | None = None,
     ) -> None:
         self.settings = settings
         self.records = records
@@ -76,6 +79,7 @@ class Desk:
         self._pool = pool
         self._side = side
         self.bell = bell
+        self._upstream = upstream
         self._checked: OrderedDict[str, str] = OrderedDict()
 
     @property
@@ -87,6 +91,12 @@ class Desk:
     def confined(self) -> bool:
         """Whether users' code runs in bubblewrap's walls."""
         return self._pool.crew.sandbox.confined
+
+    @property
+    def images(self) -> dict[str, str]:
+        """The code generators: name and image, as ServiceX says it."""
+        elsewhere = self._upstream.images if self._upstream else {}
+        return {**elsewhere, **self.codegens.images}
 
     # ---- new requests
 
@@ -129,7 +139,7 @@ class Desk:
         return request
 
     def _refuse(self, body: Submission, caller: StorageToken) -> None:
-        there = self.codegens.images
+        there = self.images
         if body.codegen not in there:
             listed = ", ".join(sorted(there))
             raise Refused(
@@ -150,10 +160,12 @@ class Desk:
 
     def _executor(self, codegen: str) -> str:
         if codegen not in self.codegens.here:
-            return "upstream"
+            return UPSTREAM
         return self.settings.columns.executor
 
     def _dataset(self, body: Submission, caller: StorageToken) -> tuple[Dataset, Did | None]:
+        if body.did and self._executor(body.codegen) == UPSTREAM:
+            return self.lookup.unknown(caller.user, body.did), None
         if body.did:
             return self.lookup.named(caller.user, body.did)
         files = body.file_list or []
@@ -206,7 +218,9 @@ class Desk:
         self, request: Request, dataset: Dataset, reusing: StorageToken | None = None
     ) -> None:
         """Have the files read, unless the results are there and ``reusing`` may have them."""
-        if reusing is None or not self._answered(request, dataset, reusing):
+        if request.executor == UPSTREAM and self._upstream:
+            self._upstream.nudge()
+        elif reusing is None or not self._answered(request, dataset, reusing):
             self.records.begin(request.id)
             self.work.nudge()
 
@@ -239,7 +253,7 @@ class Desk:
         """Go on with what was under way when the service ended."""
         self.records.resume()
         for one in self.records.unfinished():
-            if one.state == RUNNING or one.remote:
+            if one.state == RUNNING or one.executor == UPSTREAM:
                 continue
             dataset = self.records.dataset(one.owner, one.dataset_id)
             if dataset.state == FOUND:
@@ -269,8 +283,15 @@ class Desk:
         if not self.records.cancel(identifier):
             state = self.records.request(caller.user, identifier).state
             raise Refused(400, "bad_request", f"Transformation request is in state {state}")
-        self.work.cancel(request.id)
+        self._stop(request.id)
         self.bell.ring(caller.user)
+
+    def _stop(self, identifier: str) -> None:
+        """Stop what is at work for a request that has just been cancelled."""
+        self.work.cancel(identifier)
+        request = self.records.known(identifier)
+        if self._upstream and request:
+            self._upstream.cancel(request)
 
     def delete(self, identifier: str, caller: StorageToken) -> None:
         """Forget a request and what it delivered.
@@ -283,7 +304,7 @@ class Desk:
         request = self.records.request(caller.user, identifier)
         if request.state not in DONE:
             self.records.cancel(identifier)
-            self.work.cancel(identifier)
+            self._stop(identifier)
         self.forget(identifier)
         self.bell.ring(caller.user)
 

@@ -63,6 +63,11 @@ class Lookup:
             return known, None
         return self._records.new_dataset(user, parsed.scheme, parsed.name, did), parsed
 
+    def unknown(self, user: str, did: str) -> Dataset:
+        """Return a dataset that another ServiceX looks up."""
+        scheme = did.partition("://")[0] if "://" in did else self._settings.finder
+        return self._records.new_dataset(user, scheme, did, did)
+
     def listed(self, user: str, paths: list[str]) -> Dataset:
         """Return the dataset of a list of files.
 

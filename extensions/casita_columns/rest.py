@@ -42,7 +42,7 @@ def _add_service(app: FastAPI, prefix: str, access: Access, desk: Desk, user: An
         """Tell version, code generators and what else a client can use."""
         return {
             "app-version": desk.version,
-            "code-gen-image": desk.codegens.images,
+            "code-gen-image": desk.images,
             "capabilities": wire.CAPABILITIES,
         }
 

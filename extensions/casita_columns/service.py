@@ -37,6 +37,7 @@ from casita_columns.sandbox import Limits, sandbox
 from casita_columns.settings import ServiceSettings
 from casita_columns.shelf import Shelf
 from casita_columns.tables import now
+from casita_columns.upstream import Upstream
 from casita_columns.work import Work
 from casita_columns.workers import Crew, Pool
 
@@ -69,6 +70,9 @@ class Service:
         self.pool = Pool(crew, columns.workers or os.cpu_count() or 1)
         self.side = Pool(crew, SIDE_WORKERS)
         self.work = Work(columns, self.records, self.objects, self.pool, self.bell)
+        self.upstream = None
+        if columns.upstream:
+            self.upstream = Upstream(columns.upstream, self.records, self.objects, self.bell)
         listing = Listing(settings, self.side)
         self.lookup = Lookup(columns, self.records, listing.context)
         self.desk = Desk(
@@ -81,6 +85,7 @@ class Service:
             self.pool,
             self.side,
             self.bell,
+            self.upstream,
         )
         self.key = settings.key_file.read_bytes().strip()
         self.links = Links(settings.url, self.key, columns.keep)
@@ -104,6 +109,8 @@ class Service:
         await asyncio.to_thread(self.objects.sweep)
         await asyncio.to_thread(self.desk.resume)
         self.work.start()
+        if self.upstream:
+            await asyncio.to_thread(self.upstream.start)
         tasks = [
             asyncio.create_task(self._every(TEND_SECONDS, self._tend)),
             asyncio.create_task(self._every(CLEAN_SECONDS, self._clean)),
@@ -117,6 +124,8 @@ class Service:
 
     def _stop(self) -> None:
         self.lookup.close()
+        if self.upstream:
+            self.upstream.stop()
         self.work.stop()
         self.side.close()
         self.records.close()
