@@ -26,6 +26,7 @@ CHUNK = 2**20
 KEYS_MAX = 1000
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+READ = ["GET", "HEAD"]
 METHODS = ["POST", "PUT", "DELETE", "PATCH"]
 
 
@@ -80,8 +81,8 @@ def add_s3(app: FastAPI, prefix: str, shelf: Shelf, objects: Objects, key: bytes
         )
         return signing.bucket_of(key, asked, time.time())
 
-    @app.api_route(f"{base}/{{name}}", methods=["GET", "HEAD"], include_in_schema=False)
-    @app.api_route(f"{base}/{{name}}/", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.api_route(f"{base}/{{name}}", methods=READ, include_in_schema=False)
+    @app.api_route(f"{base}/{{name}}/", methods=READ, include_in_schema=False)
     def listing(name: str, request: Request) -> Response:
         """List a request's objects."""
         try:
@@ -95,9 +96,7 @@ def add_s3(app: FastAPI, prefix: str, shelf: Shelf, objects: Objects, key: bytes
             return _xml(f'<LocationConstraint xmlns="{NAMESPACE}"/>')
         return _listing(name, found, dict(request.query_params))
 
-    @app.api_route(
-        f"{base}/{{name}}/{{rest:path}}", methods=["GET", "HEAD"], include_in_schema=False
-    )
+    @app.api_route(f"{base}/{{name}}/{{rest:path}}", methods=READ, include_in_schema=False)
     def object_(name: str, rest: str, request: Request) -> Response:
         """Give an object."""
         try:
@@ -114,9 +113,7 @@ def add_s3(app: FastAPI, prefix: str, shelf: Shelf, objects: Objects, key: bytes
         """Refuse to change anything."""
         return _error(405, "MethodNotAllowed", "this store is read-only")
 
-    @app.api_route(
-        f"{prefix}/dl/{{request_id}}/{{name}}", methods=["GET", "HEAD"], include_in_schema=False
-    )
+    @app.api_route(f"{prefix}/dl/{{request_id}}/{{name}}", methods=READ, include_in_schema=False)
     def link(
         request: Request,
         request_id: Annotated[str, Path(max_length=100)],
