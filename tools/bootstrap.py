@@ -41,6 +41,12 @@ STAMP = VENV / "casita-environment.json"
 UNFINISHED = VENV / "casita-unfinished"
 WIDEST = "dev"
 """The lock that holds every other one, so that one ``.venv`` serves the demo and the tests."""
+WHOLE = ("all", WIDEST)
+"""Environments in which a whole facility runs."""
+APART = {"build", "lab", "transform", "uv"}
+"""Locks that are no environments of the facility's own."""
+TRANSFORM = VENV / "transform"
+"""Where users' code runs in a whole facility: what it needs can't be in the same environment."""
 
 
 def main() -> None:
@@ -49,7 +55,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     known = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
-    parser.add_argument("environment", choices=sorted({*known} - {"build", "lab", "uv"}))
+    parser.add_argument("environment", choices=sorted({*known} - APART))
     environment = parser.parse_args().environment
     began = time.monotonic()
     try:
@@ -97,6 +103,8 @@ def make(environment: str) -> dict[str, float]:
     with ThreadPoolExecutor(1) as beside:
         panel = beside.submit(make_panel, environment)
         python = make_packages(uv, environment, seconds)
+        if environment in WHOLE:
+            make_transform(uv, seconds)
         with timed(seconds, "panel"):
             trouble = panel.exception()
     if trouble and not isinstance(trouble, SetupError):
@@ -136,6 +144,17 @@ def make_packages(uv: list[str], environment: str, seconds: dict[str, float]) ->
         options = ["--require-hashes", "--compile-bytecode", "-r", str(lock)]
         run([*uv, "pip", "install", "--python", str(python), *options])
     return str(python)
+
+
+def make_transform(uv: list[str], seconds: dict[str, float]) -> None:
+    """Make the environment for users' code."""
+    with timed(seconds, "transform"):
+        if not (TRANSFORM / "bin" / "python").exists():
+            run([*uv, "venv", "--allow-existing", "--python", sys.executable, str(TRANSFORM)])
+        lock = ROOT / "requirements" / "transform.txt"
+        print(f"installing {lock.relative_to(ROOT)} into {TRANSFORM.relative_to(ROOT)}", flush=True)
+        options = ["--require-hashes", "--compile-bytecode", "-r", str(lock)]
+        run([*uv, "pip", "install", "--python", str(TRANSFORM / "bin" / "python"), *options])
 
 
 def make_panel(environment: str) -> None:
@@ -179,6 +198,8 @@ def fingerprint(environment: str) -> str:
     locks = [ROOT / "requirements" / f"{name}.txt" for name in (environment, "build")]
     if environment == WIDEST:
         locks.append(ROOT / "tests" / "lab" / "yarn.lock")
+    if environment in WHOLE:
+        locks.append(ROOT / "requirements" / "transform.txt")
     target = tomllib.loads(project.read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     copied = [ROOT / name for name in target["shared-data"]]
     inside = [path for one in copied if one.is_dir() for path in one.rglob("*") if path.is_file()]

@@ -57,7 +57,7 @@ class Sandbox:
 
     def command(self, limits: Limits) -> list[str]:
         """Return the command of one child."""
-        own = [str(self.python), "-I", str(TRANSFORM)]
+        own = [str(self.python), "-I", str(TRANSFORM / "start.py")]
         own += [f"--memory={limits.memory}", f"--cpu={limits.cpu}", f"--output={limits.output}"]
         return [*bubblewrap(self.python), *own] if self.confined else own
 

@@ -1,0 +1,113 @@
+"""Reading a tree in steps, a TTree or an RNTuple."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import uproot
+
+from . import language
+from .pieces import DataError
+
+FILTERS = ("filter_name", "filter_typename")
+STEP = "50 MB"
+STEP_ENTRIES = 200_000
+"""Of RNTuples, whose memory uproot does not estimate."""
+
+
+class Reader:
+    """One tree.
+
+    Parameters
+    ----------
+    options
+        ``expressions``, ``cut``, ``filter_name``, ``filter_typename``, ``aliases``.
+    """
+
+    def __init__(self, tree: Any, options: Mapping[str, Any]) -> None:
+        if not hasattr(tree, "num_entries"):
+            raise DataError(f"{getattr(tree, 'name', 'this')} is no tree")
+        self._tree = tree
+        self._options = dict(options)
+        self.entries = int(tree.num_entries)
+        self._refuse()
+
+    def _refuse(self) -> None:
+        """Refuse columns that are not there."""
+        there = self._tree.keys()
+        known = {*there, *self._options.get("aliases", ()), *language.functions(), "np", "numpy"}
+        wanted = [*self._options.get("expressions", ()), self._options.get("cut") or "0"]
+        wanted += self._options.get("aliases", {}).values()
+        for text in wanted:
+            for name in language.names(text):
+                parts = name.split(".")
+                heads = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+                if not heads & known:
+                    raise DataError(_missing(name, there))
+        if "filter_name" in self._options and "expressions" not in self._options:
+            self._match_names(there)
+
+    def _match_names(self, there: list[str]) -> None:
+        for name in self._options["filter_name"]:
+            plain = not any(one in name for one in "*?[/")
+            if plain and name not in there:
+                raise DataError(_missing(name, there))
+
+    def steps(self) -> Iterator[Any]:
+        """Yield awkward arrays of events that pass the cut; one at least, maybe without events."""
+        if isinstance(self._tree, uproot.behaviors.TTree.TTree):
+            yield from self._of_ttree()
+        else:
+            yield from self._of_rntuple()
+
+    def _of_ttree(self) -> Iterator[Any]:
+        options = {**self._options, "language": language.language(), "library": "ak"}
+        if self.entries == 0:
+            yield self._tree.arrays(entry_stop=0, **options)
+            return
+        yield from self._tree.iterate(step_size=STEP, **options)
+
+    def _of_rntuple(self) -> Iterator[Any]:
+        for start in range(0, max(1, self.entries), STEP_ENTRIES):
+            yield self._step(start, min(start + STEP_ENTRIES, self.entries))
+
+    def _step(self, start: int, stop: int) -> Any:
+        """Return a part of an RNTuple; aliases, expressions and cut are computed here."""
+        options, part = self._options, {"entry_start": start, "entry_stop": stop}
+        filters = {
+            key: options[key] for key in ("filter_name", "filter_typename") if key in options
+        }
+        texts = [*options.get("expressions", ()), *options.get("aliases", {}).values()]
+        texts += [options["cut"]] if "cut" in options else []
+        used = sorted({name for text in texts for name in self._fields(text)})
+        columns = _columns(self._tree.arrays(filter_name=used, **part)) if used else {}
+        for name, text in options.get("aliases", {}).items():
+            columns[name] = language.evaluated(text, columns)
+        if "expressions" in options:
+            import awkward
+
+            found = awkward.zip(
+                {one: language.evaluated(one, columns) for one in options["expressions"]},
+                depth_limit=1,
+            )
+        else:
+            found = self._tree.arrays(**filters, **part)
+        return found[language.evaluated(options["cut"], columns)] if "cut" in options else found
+
+    def _fields(self, text: str) -> Iterator[str]:
+        there = set(self._tree.keys())
+        for name in language.names(text):
+            parts = name.split(".")
+            heads = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+            yield from [one for one in heads if one in there][:1]
+
+
+def _columns(array: Any) -> dict[str, Any]:
+    return {name: array[name] for name in array.fields}
+
+
+def _missing(name: str, there: list[str]) -> str:
+    near = difflib.get_close_matches(name, there, 3)
+    return f"there is no column {name!r}" + (f"; there are {', '.join(near)}" if near else "")
