@@ -16,8 +16,6 @@ from typing import Any
 
 from casita_columns.sandbox import Limits, Sandbox
 
-CONTROL = 3
-"""The child's end of the control socket."""
 MESSAGE_BYTES = 64 * 1024
 START_SECONDS = 60.0
 STDERR_BYTES = 4096
@@ -54,7 +52,7 @@ class Child:
         end = theirs.fileno()
         with theirs:
             self._process = subprocess.Popen(
-                on_control(end, sandbox.command(limits)),
+                [*sandbox.command(limits), f"--control={end}"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
@@ -181,15 +179,6 @@ class Child:
         """End it and forget what it wrote."""
         self.kill()
         self._stderr.close()
-
-
-def on_control(handle: int, command: Sequence[str]) -> list[str]:
-    """Return a command that finds an inherited descriptor as number 3.
-
-    The shell puts it there and becomes the program; Python could do it between fork and exec only.
-    """
-    moved = f"{CONTROL}<&{handle}" + (f" {handle}<&-" if handle != CONTROL else "")
-    return ["/bin/sh", "-c", f'exec "$@" {moved}', "sh", *command]
 
 
 def _parsed(received: bytes) -> dict[str, Any]:

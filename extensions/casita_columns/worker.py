@@ -1,9 +1,9 @@
 """``python -m casita_columns.worker``: reads files for one user, with that user's rights.
 
 The service starts it, in the multiuser profile under the user's account, and sends it one task
-after the other over an inherited socket (file descriptor 3, ``SOCK_SEQPACKET``, JSON; files come
-along as descriptors).  It opens what is to be read, has a child in a sandbox run the user's code on
-it, and tells what came of that.  The service's secrets and folders are not within its reach.
+after the other over an inherited socket (``SOCK_SEQPACKET``, JSON; files come along as
+descriptors).  It opens what is to be read, has a child in a sandbox run the user's code on it, and
+tells what came of that.  The service's secrets and folders are not within its reach.
 
 ====================================================== =========================================
 from the service                                        answer
@@ -37,7 +37,6 @@ from casita_columns.child import Child, ChildError
 from casita_columns.inputs import InputError, open_local, open_remote, served
 from casita_columns.sandbox import Limits, Sandbox
 
-CONTROL = 3
 VARIABLE = "CASITA_COLUMNS_WORKER"
 MESSAGE_BYTES = 256 * 1024
 
@@ -183,7 +182,7 @@ def main() -> None:
     from casita import startup
 
     given = json.loads(os.environ.pop(VARIABLE))
-    control = socket.socket(fileno=CONTROL)
+    control = socket.socket(fileno=given["control"])
     sandbox = Sandbox(Path(given["python"]), given["confined"])
     with tempfile.TemporaryDirectory(prefix="casita-columns-") as folder:
         bearer = Path(folder, "bearer")

@@ -19,7 +19,7 @@ from typing import Any
 
 from casita.accounts import account
 from casita.errors import CasitaError
-from casita_columns.child import MESSAGE_BYTES, on_control
+from casita_columns.child import MESSAGE_BYTES
 from casita_columns.sandbox import Limits, Sandbox
 
 logger = logging.getLogger("casita.columns")
@@ -96,17 +96,18 @@ class Worker:
         self._token_at = time.monotonic()
         with theirs:
             self._process = subprocess.Popen(
-                on_control(theirs.fileno(), command),
+                command,
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env=self._environment(),
+                env=self._environment(theirs.fileno()),
                 start_new_session=True,
                 **self._identity(),
             )
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, control: int) -> dict[str, str]:
         crew = self.crew
         given = {
+            "control": control,
             "python": str(crew.sandbox.python),
             "confined": crew.sandbox.confined,
             "limits": asdict(crew.limits),

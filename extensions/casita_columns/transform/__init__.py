@@ -1,7 +1,7 @@
 """Where users' code runs: a program of its own, which imports nothing of the facility's.
 
-It gets a control socket as file descriptor 3 (``AF_UNIX``, ``SOCK_SEQPACKET``; a JSON object a
-message, at most 64 KiB, with file descriptors attached), and does what it is told there::
+It gets a control socket (``--control=N``; ``AF_UNIX``, ``SOCK_SEQPACKET``; a JSON object a message,
+at most 64 KiB, with file descriptors attached), and does what it is told there::
 
     {"do": "load", "codegen": NAME}                      + selection      -> {"loaded": true}
     {"do": "transform", "format": FORMAT, "input": ...}  + input, output  -> {"done": {...}}

@@ -15,7 +15,6 @@ from .confine import confine
 from .pieces import DataError, Plan, SelectionError
 from .stream import opened
 
-CONTROL = 3
 MESSAGE_BYTES = 64 * 1024
 PROGRESS_SECONDS = 0.25
 LINES = 20
@@ -127,7 +126,7 @@ def told(kind: str, message: str, error: BaseException, *, lines: bool = True) -
 def main(arguments: Sequence[str]) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser()
-    for name in ("memory", "cpu", "output"):
+    for name in ("memory", "cpu", "output", "control"):
         parser.add_argument(f"--{name}", type=int, required=True)
     given = parser.parse_args(arguments)
     # Imported before threads and memory are scarce, and while nobody waits.
@@ -139,4 +138,4 @@ def main(arguments: Sequence[str]) -> None:
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
     confine(given.memory, given.cpu, given.output)
-    Program(socket.socket(fileno=CONTROL)).run()
+    Program(socket.socket(fileno=given.control)).run()
