@@ -1,33 +1,30 @@
-"""What a finder is, what it gets, and what names look like."""
+"""What a finder is, what it gets, and how it says that it found nothing."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qsl
+from typing import Any, Literal, NamedTuple, Protocol
 
 import httpx
 
 from casita.errors import CasitaError
 
-SCHEME = re.compile(r"([a-z][a-z0-9-]{1,30})://(.*)", re.DOTALL)
-SERVERS = ("root", "roots", "xroot", "xroots", "http", "https", "dav", "davs", "file")
-FILES_MAX = 2**31
+Get = Literal["all", "available"]
+"""Whether files that can't be had are an error, or are left out."""
 
 
 class BadName(CasitaError):
-    """What was given can't be the name of a dataset."""
+    """What was given can't be the name of a dataset (ServiceX's ``bad_name``)."""
 
 
 class NotThere(CasitaError):
-    """There is no such dataset, or it has no files."""
+    """There is no such dataset, or it has no files (``does_not_exist``)."""
 
 
 class LookupFailed(CasitaError):
-    """It is not known what the name stands for: somebody did not answer."""
+    """It is not known what the name stands for: somebody does not answer (``internal_failure``)."""
 
 
 class Entry(NamedTuple):
@@ -39,17 +36,27 @@ class Entry(NamedTuple):
     is_folder: bool
 
 
-@dataclass(frozen=True)
+Lister = Callable[[str], Sequence[tuple[str, int | None, bool]]]
+"""Lists a folder, by path or URL, as :class:`Entry` says, without links that lead in circles;
+raises NotThere of a folder that is not there, and another CasitaError if it can't be listed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A file of a dataset."""
 
     paths: tuple[str, ...]
-    """Its replicas, the best first: URLs, or local paths."""
+    """Its replicas, the best first: URLs, or absolute local paths."""
     size: int = 0
-    """Bytes, if known."""
+    """Bytes; 0 if not known."""
     events: int = 0
-    """If known."""
+    """0 if not known."""
     adler32: str | None = None
+    """Hexadecimal."""
+
+
+def _no_fileset(name: str) -> dict[str, Any] | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -58,76 +65,31 @@ class Context:
 
     user: str
     """For whom it is."""
-    list_directory: Callable[[str], list[tuple[str, int | None, bool]]]
-    """Lists a folder, by URL or path, with the rights of the user; raises CasitaError."""
+    list_directory: Lister
+    """Lists a folder with the rights of that user."""
     http: httpx.Client
     directory: Path
     """For what finders keep."""
-    fetch_fileset: Callable[[str], dict[str, Any] | None] = field(default=lambda name: None)
-    """Returns a dataset of the facility's cache in coffea's form, if it has it."""
+    fetch_fileset: Callable[[str], dict[str, Any] | None] = field(default=_no_fileset)
+    """Returns a dataset of another catalogue in coffea's form, or None if that has none."""
+    get: Get = "all"
 
 
 class Finder(Protocol):
-    """Finds the files of a name, always in the same order."""
+    """Turns names of one scheme into files."""
+
+    scheme: str
+    title: str
+    """What it is, for people."""
 
     def find(self, name: str, context: Context) -> Iterator[Found]:
-        """Yield files as they are found; who wants fewer stops asking.
+        """Yield files, always in the same order, as they are found.
+
+        It runs in a thread and may wait; who wants only the first files stops asking.
 
         Raises
         ------
         BadName, NotThere, LookupFailed
-            See there.
+            As these say.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Did:
-    """A dataset's identifier, ``scheme://name?files=N``."""
-
-    scheme: str
-    name: str
-    files: int | None = None
-    """Only the first so many."""
-
-
-def parse(text: str, default: str) -> Did:
-    """Return what an identifier means.
-
-    Parameters
-    ----------
-    default
-        The scheme of names without one.
-
-    Raises
-    ------
-    BadName
-        It can't be one.
-    """
-    if not text.strip() or not text.isprintable():
-        raise BadName("did: it is empty, or holds what can't be printed")
-    scheme, rest = default, text.strip()
-    if (found := SCHEME.fullmatch(rest)) and found[1] not in SERVERS:
-        scheme, rest = found[1], found[2]
-    elif found:
-        scheme = "xrootd"  # a server's address is a pattern of its files
-    name, files = _without_count(rest)
-    if not name:
-        raise BadName(f"did: {text[:200]!r} names nothing", hint="write SCHEME://NAME")
-    return Did(scheme, name, files)
-
-
-def _without_count(rest: str) -> tuple[str, int | None]:
-    """Take ``files`` and ``get`` off the end; a ``?`` may be part of a pattern."""
-    name, mark, query = rest.rpartition("?")
-    if not mark or not re.match(r"(files|get)=", query):
-        return rest, None
-    files = None
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        if key == "files":
-            if not (value.isascii() and value.isdigit()) or not 0 < int(value) < FILES_MAX:
-                raise BadName(f"did: files={value[:20]!r}: write a number from 1 on")
-            files = int(value)
-        elif key == "get" and value not in ("all", "available"):
-            raise BadName(f"did: get={value[:20]!r}: write all or available")
-    return name, files
