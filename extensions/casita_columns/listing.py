@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from casita_columns.finders import Context
+from casita_columns.finders import Context, NotThere
 from casita_columns.settings import ServiceSettings
 from casita_columns.workers import Pool
 
@@ -45,6 +45,8 @@ class Listing:
 
     def _list(self, user: str, url: str) -> list[tuple[str, int | None, bool]]:
         with tempfile.TemporaryFile() as out, self._pool.worker(user) as worker:
-            worker.ask({"do": "list", "url": url}, [out.fileno()])
+            done = worker.ask({"do": "list", "url": url}, [out.fileno()])["done"]
+            if "absent" in done:
+                raise NotThere(done["absent"])
             found: list[Any] = json.loads(os.pread(out.fileno(), TEXT_BYTES, 0))
         return [(str(name), size, bool(folder)) for name, size, folder in found]

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 
 from casita.errors import CasitaError
@@ -107,7 +108,8 @@ class Lookup:
         CasitaError
             Nothing was found, or the finder failed.
         """
-        finder, context = self.finders[did.scheme], self._context(dataset.owner)
+        finder = self.finders[did.scheme]
+        context = replace(self._context(dataset.owner), get=did.get)
         limit = self._settings.files
         found = islice(finder.find(did.name, context), did.files or limit + 1)
         filled = self._records.fill_dataset(dataset.id, map(_file, _at_most(found, limit)))

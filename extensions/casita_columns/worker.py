@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from casita.bearer import write
+from casita.errors import CasitaError
 from casita_columns.child import Child, ChildError
 from casita_columns.inputs import InputError, open_local, open_remote, served
 from casita_columns.sandbox import Limits, Sandbox
@@ -98,10 +99,15 @@ class Worker:
 
     def list(self, task: dict[str, Any], handles: Sequence[int]) -> dict[str, Any]:
         """List a folder, as ``[[name, bytes or null, is a folder], ...]``."""
-        from casita_columns.finders import local_listing, xrootd_listing
+        from casita_columns.finders import NotThere, local_listing, xrootd_listing
 
         url = task["url"]
-        found = local_listing(url) if url.startswith("/") else xrootd_listing(url)
+        try:
+            found = local_listing(url) if url.startswith("/") else xrootd_listing(url)
+        except NotThere as error:
+            return {"done": {"absent": error.message}}
+        except CasitaError as error:
+            raise InputError(error.message, passing=True) from None
         with os.fdopen(os.dup(handles[0]), "w") as out:
             json.dump([list(one) for one in found], out)
         return {"done": {}}
