@@ -131,7 +131,7 @@ def bubblewrap(python: Path) -> list[str]:
         command += _as_here(folder)
     for path in (*FILES, *_homes(python), str(TRANSFORM)):
         command += ["--ro-bind-try", path, path]
-    return [*command, "--"]
+    return [*command, "--remount-ro", "/", "--"]
 
 
 def _as_here(folder: str) -> list[str]:
