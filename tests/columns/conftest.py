@@ -34,7 +34,7 @@ def nano(path, seed, events=EVENTS):
         }
         tree = out.mktree("Events", types)
         tree.extend(branches)
-        out["Runs"] = {"run": numpy.array([seed], "i4")}
+        out.mktree("Runs", {"run": "i4"}).extend({"run": numpy.array([seed], "i4")})
     return path
 
 
