@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from casita.backend import Settings
@@ -54,6 +54,11 @@ class Glob:
         for one in walk.run("", start(path), 0):
             found = True
             yield one
+        if walk.taken and not found:
+            raise BadName(
+                f"did: {walk.taken} is a folder",
+                hint=f"{walk.taken}/ stands for all ROOT files in it",
+            )
         if not found:
             raise NotThere(f"{name[:500]}: no file is called so", hint=walk.trouble)
 
@@ -86,7 +91,9 @@ class Walk:
     context: Context
     trouble: str = ""
     """What kept the first folder from being listed."""
-    folders: int = field(default=0)
+    taken: str = ""
+    """A folder that has the name of a file that was looked for."""
+    folders: int = 0
 
     def run(self, folder: str, states: States, depth: int) -> Iterator[Found]:
         """Yield what is found in a folder, and below.
@@ -105,11 +112,8 @@ class Walk:
             if is_folder:
                 if below := wanted.into(name):
                     yield from self.run(f"{folder}/{name}", below, depth + 1)
-                elif name in wanted.files and wanted.plain:
-                    raise BadName(
-                        f"did: {folder}/{name} is a folder",
-                        hint=f"{folder}/{name}/ stands for all ROOT files in it",
-                    )
+                elif name in wanted.files:
+                    self.taken = f"{folder}/{name}"
             elif wanted.accepts(name):
                 yield Found((self._address(f"{folder}/{name}"),), size or 0)
 

@@ -67,8 +67,8 @@ def parse(text: str, default: str) -> Did:
 
 def _without_options(rest: str) -> tuple[str, int | None, Get]:
     """Take our options off; other text after a ``?`` is part of the name, as of a pattern."""
-    name, _, query = rest.rpartition("?")
-    if not OPTIONS.fullmatch(query):
+    name, mark, query = rest.rpartition("?")
+    if not mark or not OPTIONS.fullmatch(query):
         return rest, None, "all"
     files: int | None = None
     get: Get = "all"
