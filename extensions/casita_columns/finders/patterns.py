@@ -65,7 +65,7 @@ def _state(pattern: str) -> State:
     for one in pattern.split("/"):
         if one not in ("", ".") and not (one == DEEP and parts[-1:] == [DEEP]):
             parts.append(one)
-    if not pattern.endswith("/"):
+    if not pattern.endswith(("/", "/.")):
         return tuple(parts)
     return tuple(parts[:-1] if parts[-1:] == [DEEP] else parts) + BELOW
 

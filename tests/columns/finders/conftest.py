@@ -1,6 +1,8 @@
 """What a lookup gets, and servers that answer as CERN Open Data and Rucio do."""
 
+import contextlib
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -33,7 +35,7 @@ class Loopback:
     """A web server whose answers are set by path; it remembers what it was asked."""
 
     def __init__(self):
-        self.answers, self.asked = {}, []
+        self.answers, self.asked, self.connections = {}, [], []
         loopback = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -56,8 +58,14 @@ class Loopback:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def process_request(self, request, address):
+                loopback.connections.append(request)
+                super().process_request(request, address)
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
 
@@ -67,6 +75,9 @@ class Loopback:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+        for one in self.connections:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
         self.thread.join()
 
 

@@ -73,7 +73,13 @@ CHUNK = st.sampled_from(["a", "b", "ab", ".", "*", "?", "[ab]", "[!a]", "root", 
 PART = st.just("**") | st.lists(CHUNK, min_size=1, max_size=3).map("".join)
 
 
-@given(st.lists(PART, min_size=1, max_size=4).filter(lambda parts: ".." not in parts))
+# Not "..", and not a folder as the last, which for us is all that is in it.
+PARTS = st.lists(PART, min_size=1, max_size=4).filter(
+    lambda parts: ".." not in parts and parts[-1] != "."
+)
+
+
+@given(PARTS)
 @example(["**"])
 @example(["**", "*.root"])
 @example(["**", "a", "**", "*.root"])
@@ -119,6 +125,7 @@ def test_a_plain_file(tree, context):
 
 def test_a_folder_with_a_slash_is_all_root_files_in_it(tree, context):
     assert ours(f"{tree}/a/", context) == theirs([f"{tree}/a/**/*.root"])
+    assert ours(f"{tree}/a/.", context) == ours(f"{tree}/a/", context)
     assert ours(f"{tree}/a/", context) == [
         f"{tree}/a/a.root",
         f"{tree}/a/b/a.root",
