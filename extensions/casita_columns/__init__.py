@@ -33,7 +33,6 @@ def _processes(config: ColumnsSettings, place: Place) -> list[Process]:
         "url": f"{place.url}{PREFIX}",
         "profile": place.profile,
         "directory": str(place.directory),
-        "storage": str(place.storage),
         "issuer": place.issuer,
         "token_file": str(place.secret_file("token")),
         "key_file": str(place.secret_file("key")),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, overload
@@ -54,16 +55,24 @@ class Delivered(Sequence[str]):
         """Bytes of all files."""
         return sum(one.size for one in self.results)
 
-    def fileset(self, tree: str = "servicex", **metadata: Any) -> dict[str, Any]:
+    @property
+    def tree(self) -> str:
+        """Name of the (first) tree in ROOT files: as it was, and ``servicex`` of func_adl."""
+        if self.request.codegen == "uproot-raw":
+            for one in json.loads(self.request.selection):
+                if named := one.get("treename"):
+                    return str(named if isinstance(named, str) else next(iter(_values(named))))
+        return "servicex"
+
+    def fileset(self, tree: str = "", **metadata: Any) -> dict[str, Any]:
         """Return them as a fileset of coffea's.
 
         Parameters
         ----------
         tree
-            Name of the tree in ROOT files; func_adl's are called ``servicex``, others as they
-            were.
+            Of ROOT files with several, another than the first.
         """
-        path = tree if self.request.format != "parquet" else None
+        path = tree or self.tree if self.request.format != "parquet" else None
         files = {
             str(self.folder / one.name): {"object_path": path, "num_entries": one.events}
             for one in self.results
@@ -71,7 +80,7 @@ class Delivered(Sequence[str]):
         metadata = {"request": self.request.id, **metadata}
         return {self.request.title: {"files": files, "metadata": metadata}}
 
-    def awkward(self, tree: str = "servicex") -> Any:
+    def awkward(self, tree: str = "") -> Any:
         """Return all events as one awkward array; files without events count as none.
 
         Parameters
@@ -91,7 +100,7 @@ class Delivered(Sequence[str]):
         parts = [self._read(path, tree) for path in self.files]
         return awkward.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def delayed(self, tree: str = "servicex") -> list[Any]:
+    def delayed(self, tree: str = "") -> list[Any]:
         """Return a ``dask.delayed`` awkward array for each file."""
         import dask
 
@@ -105,8 +114,7 @@ class Delivered(Sequence[str]):
         import uproot
 
         with uproot.open(path) as file:
-            names = list(file.keys(cycle=False))
-            return file[tree if tree in names else names[0]].arrays()
+            return file[tree or self.tree].arrays()
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -121,6 +129,10 @@ class Delivered(Sequence[str]):
     def __repr__(self) -> str:
         title, events = self.request.title or self.request.id, self.events
         return f"<{title}: {len(self)} files, {events:,} events, {self.size:,} bytes>"
+
+
+def _values(named: dict[str, str] | list[str]) -> Iterable[str]:
+    return named.values() if isinstance(named, dict) else named
 
 
 class Downloads:

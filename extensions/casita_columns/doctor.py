@@ -65,11 +65,11 @@ def _sandbox(config: ColumnsSettings, place: Place, python: Path) -> Iterator[Fi
 def _space(config: ColumnsSettings, place: Place) -> Iterator[Finding]:
     if config.store:
         return
-    folder = place.storage
+    folder = place.directory
     while not folder.exists():
         folder = folder.parent
     disk = shutil.disk_usage(folder)
-    said = f"{format_size(disk.free)} free for results at {place.storage}"
+    said = f"{format_size(disk.free)} free for results at {place.directory}"
     if disk.free < LOW_PART * disk.total:
         yield Finding("warning", "space", said, "free some, or set backends.columns.store or .keep")
     else:

@@ -107,11 +107,11 @@ def add_loans(app: FastAPI, prefix: str, access: Access, desk: Desk) -> None:
     @app.put(f"{base}/{{identifier}}")
     async def bring(
         request: Request,
-        found: Annotated[tuple[RequestRow, Result], mine],
         events: Annotated[int, Query(ge=0, lt=2**62)],
         events_in: Annotated[int, Query(ge=0, lt=2**62)] = 0,
         bytes_in: Annotated[int, Query(ge=0, lt=2**62)] = 0,
         seconds: Annotated[float, Query(ge=0, lt=1e9)] = 0,
+        found: tuple[RequestRow, Result] = mine,
     ) -> Kept:
         """Bring the result, as the body."""
         spool = await run_in_threadpool(desk.objects.spool)

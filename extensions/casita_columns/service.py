@@ -63,7 +63,7 @@ class Service:
         self.access = Access(settings, self.http)
         self.records = Records(open_engine(database))
         self.objects = Objects.of(
-            columns.store, columns.store_options, settings.storage / "results"
+            columns.store, columns.store_options, settings.directory / "results"
         )
         self.bell = Bell()
         crew = self._crew()
@@ -151,9 +151,9 @@ class Service:
         self.records.forget_datasets(since)
 
 
-def build(settings: ServiceSettings) -> FastAPI:
+def build(service: Service) -> FastAPI:
     """Return the application."""
-    service = Service(settings)
+    settings = service.settings
     app = FastAPI(
         title="casita columns",
         version=__version__,
@@ -181,4 +181,4 @@ def build(settings: ServiceSettings) -> FastAPI:
 if __name__ == "__main__":
     given = ServiceSettings.model_validate_json(os.environ.pop(VARIABLE))
     os.chdir(Path("/"))
-    serve(build(given), given.port)
+    serve(build(Service(given)), given.port)

@@ -121,9 +121,7 @@ class ServiceSettings(BaseModel):
     """Its public address, up to and with its prefix."""
     profile: str
     directory: Path
-    """For its own files."""
-    storage: Path
-    """For results."""
+    """For its own files, and for results."""
     issuer: str
     """Token endpoint of the facility's issuer."""
     token_file: Path

@@ -106,7 +106,7 @@ def created_of(text: str) -> int:
 def object_name(number: int, path: str, form: str) -> str:
     """Return the name of a result: unique in its request, and a file's name everywhere."""
     base = re.sub(r"[^A-Za-z0-9._-]", "_", path.partition("?")[0].rsplit("/", 1)[-1])
-    base = base[-NAME_MAX:].lstrip(".") or "file"
+    base = base.removesuffix(".root")[-NAME_MAX:].lstrip(".") or "file"
     digest = sha1(path.encode(), usedforsecurity=False).hexdigest()[:10]
     return f"{number:06d}-{digest}-{base}{EXTENSIONS[form]}"
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -40,6 +41,8 @@ from casita_columns.sandbox import Limits, Sandbox
 
 VARIABLE = "CASITA_COLUMNS_WORKER"
 MESSAGE_BYTES = 256 * 1024
+IDLE_SECONDS = 0.1
+"""After this the next task is taken to be of another query."""
 
 
 class Worker:
@@ -139,6 +142,12 @@ class Worker:
         if self._child is None:
             self._start()
 
+    def refresh(self) -> None:
+        """Have a new child ready in the place of one whose work is done."""
+        if self._loaded is not None:
+            self.end_child()
+        self.warm()
+
     def end_child(self) -> None:
         """End the child."""
         if self._child:
@@ -212,6 +221,9 @@ def _serve(worker: Worker, control: socket.socket, bearer: Path) -> None:
             control.send(json.dumps(message).encode())
 
     while True:
+        if not select.select([control], [], [], IDLE_SECONDS)[0]:
+            worker.refresh()
+            select.select([control], [], [])
         received, handles, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 4)
         if not received:
             return
