@@ -1,62 +1,15 @@
 """The service over HTTP, in this process: forms, errors, owners; workers and children are real."""
 
 import json
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fastapi import Request
-from fastapi.testclient import TestClient
+from tests.columns.live import running, settings
 
-from casita.auth.scopes import parse
-from casita.auth.verifier import StorageToken
-from casita.backend import Issuer, Trust
-from casita_columns.sandbox import interpreter
-from casita_columns.service import PREFIX, Service, build
-from casita_columns.settings import ColumnsSettings, ServiceSettings
+from casita_columns.service import PREFIX
 
 RAW = '[{"treename": "Events", "filter_name": ["MET_pt"], "cut": "MET_pt > 50"}]'
-PYTHON = interpreter(None, Path(sys.prefix))
-
-
-def settings(folder, columns=None, **more):
-    (folder / "key").write_text("secret")
-    (folder / "token").write_text("token")
-    values = {
-        "port": 1,
-        "url": f"http://testserver{PREFIX}",
-        "profile": "embedded",
-        "directory": folder / "columns",
-        "issuer": "http://127.0.0.1:1/token",
-        "token_file": folder / "token",
-        "key_file": folder / "key",
-        "trust": Trust("http://testserver/services/columns", (Issuer("http://127.0.0.1:1"),)),
-        "columns": ColumnsSettings(**{"workers": 2, **(columns or {})}),
-        "python": PYTHON,
-        "environment": {},
-    }
-    return ServiceSettings(**{**values, **more})
-
-
-@contextmanager
-def running(given):
-    """Run a service; who calls it says so in a header."""
-    service = Service(given)
-    app = build(service)
-
-    async def caller(request: Request) -> StorageToken:
-        name = request.headers.get("X-User", "")
-        if not name:
-            return await service.access.caller(request)
-        scopes = tuple(map(parse, request.headers.get("X-Scopes", "storage.read:/").split()))
-        return StorageToken(name, "me", scopes, time.time() + 60, "")
-
-    app.dependency_overrides[service.access.caller] = caller
-    with TestClient(app, headers={"X-User": "ada"}, raise_server_exceptions=False) as client:
-        client.service = service
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +57,7 @@ def test_a_request_from_its_submission_to_its_files(client, files):
     assert found["files"] == found["files-completed"] == 3
     assert found["files-remaining"] == found["files-failed"] == 0
     assert found["tree-name"] is None
-    assert found["minio-endpoint"] == "testserver/services/columns/s3"
+    assert found["minio-endpoint"] == f"{client.base_url.netloc.decode()}/services/columns/s3"
     results = rows(client, identifier)
     assert len({one["s3-object-name"] for one in results}) == 3
     assert [one["created_at"] for one in results] == sorted({one["created_at"] for one in results})

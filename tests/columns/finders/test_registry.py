@@ -47,10 +47,6 @@ def plugins(monkeypatch):
     return install
 
 
-def here(kind):
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
 def test_those_that_come_with_the_facility():
     there = registry({}, {})
     assert sorted(there) == ["catalogue", "cernopendata", "user", "xrootd"]
