@@ -58,7 +58,7 @@ def parse(text: str, default: str) -> Did:
     found = SCHEME.fullmatch(text)
     scheme, rest = (found[1].lower(), found[2]) if found else (default, text)
     if scheme in SERVERS:
-        scheme, rest = ADDRESSES, text
+        scheme, rest = ADDRESSES, text.removeprefix("file://")
     name, files, get = _without_options(rest)
     if not name:
         raise BadName(f"did: {text[:200]!r} names nothing", hint=HINT)

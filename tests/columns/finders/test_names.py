@@ -32,6 +32,7 @@ from casita_columns.finders import BadName, Did, parse
         ("user.alice:sample?get=all", Did("rucio", "user.alice:sample")),
         ("/Muon/Run2018A/NANOAOD", Did("rucio", "/Muon/Run2018A/NANOAOD")),
         ("root://host//store/*.root?files=1", Did("xrootd", "root://host//store/*.root", 1)),
+        ("file:///data/*.root", Did("xrootd", "/data/*.root")),
         ("https://host/a.root", Did("xrootd", "https://host/a.root")),
         ("  cernopendata://1507\n", Did("cernopendata", "1507")),
         ("atlas-magic+2://x", Did("atlas-magic+2", "x")),
