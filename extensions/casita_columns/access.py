@@ -77,9 +77,15 @@ class Access:
             raise LoginError(why, hint=str(content.get("hint", "")))
         return str(content["access_token"])
 
-    def reader(self, user: str) -> str:
-        """Return a token with which a user's files are read; "" where none is needed."""
-        return self._readers.token(user)
+    def reader(self, user: str, audience: str = "") -> str:
+        """Return a token with which a user's data are read; "" where none is needed.
+
+        Parameters
+        ----------
+        audience
+            Names of services; by default those whose files need one.
+        """
+        return self._readers.token(user, audience or self._settings.reads_for)
 
 
 @dataclass(frozen=True)
@@ -93,25 +99,26 @@ class Readers:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[tuple[str, str], _Kept] = {}
         self._lock = threading.Lock()
 
-    def token(self, user: str) -> str:
+    def token(self, user: str, audience: str) -> str:
         """Return a user's token; "" where none is needed, or none can be had now."""
-        if not self._settings.reads_for:
+        if not audience:
             return ""
+        key = (user, audience)
         with self._lock:
-            kept = self._kept.get(user)
+            kept = self._kept.get(key)
             if kept is None or kept.until < time.monotonic():
                 try:
-                    kept = self._kept[user] = self._fetch(user)
+                    kept = self._kept[key] = self._fetch(*key)
                 except (httpx.HTTPError, OSError, ValueError, KeyError):
                     return kept.token if kept else ""
             return kept.token
 
-    def _fetch(self, user: str) -> _Kept:
+    def _fetch(self, user: str, audience: str) -> _Kept:
         own = self._settings.token_file.read_text().strip()
-        form = {"audience": self._settings.reads_for, "requested_subject": user}
+        form = {"audience": audience, "requested_subject": user}
         with httpx.Client(timeout=10, trust_env=False) as http:
             answer = http.post(
                 self._settings.issuer, data=form, headers={"Authorization": f"Bearer {own}"}

@@ -55,32 +55,34 @@ class Datasets(Database):
 
     def fill_dataset(self, identifier: int, files: Iterable[File]) -> Dataset:
         """Put in its files, whatever was there before; none at all is an error of the caller's."""
-        digest, rest, number = hashlib.sha256(), iter(files), 0
+        digest, rest, number, size, events = hashlib.sha256(), iter(files), 0, 0, 0
         with self._writing() as session:
             session.execute(delete(DatasetFile).where(DatasetFile.dataset_id == identifier))
-            dataset = session.get_one(Dataset, identifier)
-            dataset.size = dataset.events = 0
-            while batch := list(islice(rest, BATCH)):
-                rows = [
-                    {
-                        "dataset_id": identifier,
-                        "number": number + index,
-                        "paths": "\n".join(one.paths),
-                        "size": one.size,
-                        "events": one.events,
-                        "adler32": one.adler32,
-                    }
-                    for index, one in enumerate(batch)
-                ]
+        # Others write, too, while a finder looks: each batch is a transaction.
+        while batch := list(islice(rest, BATCH)):
+            rows = [
+                {
+                    "dataset_id": identifier,
+                    "number": number + index,
+                    "paths": "\n".join(one.paths),
+                    "size": one.size,
+                    "events": one.events,
+                    "adler32": one.adler32,
+                }
+                for index, one in enumerate(batch)
+            ]
+            with self._writing() as session:
                 session.execute(insert(DatasetFile), rows)
-                number += len(batch)
-                dataset.size += sum(one.size for one in batch)
-                dataset.events += sum(one.events for one in batch)
-                for one in batch:
-                    digest.update(
-                        f"{one.paths[0]} {one.size} {one.adler32} {one.version}\n".encode()
-                    )
+            number += len(batch)
+            size += sum(one.size for one in batch)
+            events += sum(one.events for one in batch)
+            for one in batch:
+                named = f"{one.paths[0]} {one.size} {one.adler32} {one.version}\n"
+                digest.update(named.encode())
+        with self._writing() as session:
+            dataset = session.get_one(Dataset, identifier)
             dataset.files, dataset.version = number, digest.hexdigest()
+            dataset.size, dataset.events = size, events
             dataset.state, dataset.updated = FOUND, now()
         return dataset
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from casita.backend import Finding, Place
 from casita.units import format_size
 from casita_columns.codegens import NEEDS, probe
+from casita_columns.finders import registry
 from casita_columns.sandbox import interpreter, missing
 from casita_columns.settings import ColumnsSettings
 
@@ -19,7 +20,10 @@ LOW_PART = 0.05
 def check(config: ColumnsSettings, place: Place) -> list[Finding]:
     """Return the findings of every check."""
     python = interpreter(config.python, Path(sys.prefix))
-    return [*_codegens(python), *_sandbox(config, place, python), *_space(config, place)]
+    found = [*_codegens(python), *_sandbox(config, place, python), *_space(config, place)]
+    troubles = registry(config.finders, config.datasets).troubles
+    remedy = "see [backends.columns.finders] in casita.toml"
+    return found + [Finding("warning", "finder", one, remedy) for one in troubles.values()]
 
 
 def _codegens(python: Path) -> Iterator[Finding]:

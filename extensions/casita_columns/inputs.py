@@ -74,6 +74,15 @@ def open_local(url: str) -> int | None:
     return handle
 
 
+def version_of(path: str) -> tuple[int, str]:
+    """Return a local file's size in bytes, and what tells it from an older one of its name."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (one call)
+    except (OSError, ValueError):
+        return 0, "absent"
+    return status.st_size, str(status.st_mtime_ns)
+
+
 def open_remote(url: str, timeout: float) -> Remote:
     """Return a remote file.
 

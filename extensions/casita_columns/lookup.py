@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,8 +11,9 @@ from itertools import islice
 
 from casita.errors import CasitaError
 from casita.serving import Refused
-from casita_columns.datasets import File
-from casita_columns.finders import BadName, Context, Did, Found, NotThere, parse, registry
+from casita_columns.datasets import BATCH, File
+from casita_columns.finders import BadName, Did, Found, NotThere, parse, registry
+from casita_columns.listing import Listing
 from casita_columns.records import Records
 from casita_columns.settings import ColumnsSettings
 from casita_columns.tables import BAD_NAME, FAILED_LOOKUP, NOT_THERE, Dataset, now
@@ -22,6 +22,7 @@ logger = logging.getLogger("casita.columns")
 PARALLEL = 4
 LIST = "user"
 """The finder of lists of files, as ServiceX calls it."""
+GLOB = "xrootd"
 
 
 class Lookup:
@@ -29,16 +30,14 @@ class Lookup:
 
     Parameters
     ----------
-    context
-        Returns what finders need for a user.
+    listing
+        Looks at folders and files with users' rights.
     """
 
-    def __init__(
-        self, settings: ColumnsSettings, records: Records, context: Callable[[str], Context]
-    ) -> None:
+    def __init__(self, settings: ColumnsSettings, records: Records, listing: Listing) -> None:
         self._settings = settings
         self._records = records
-        self._context = context
+        self._listing = listing
         self.finders = registry(settings.finders, settings.datasets)
         self._threads = ThreadPoolExecutor(PARALLEL, "casita-lookup")
 
@@ -59,7 +58,8 @@ class Lookup:
                 )
         except BadName as error:
             raise Refused(400, "bad_request", error.message, error.hint) from None
-        since = now() - (0 if _is_local(parsed.name) else self._settings.lookup)
+        local = parsed.scheme == GLOB and _is_local(parsed.name)
+        since = now() - (0 if local else self._settings.lookup)
         if known := self._records.dataset_of(user, did, since):
             return known, None
         return self._records.new_dataset(user, parsed.scheme, parsed.name, did), parsed
@@ -79,11 +79,26 @@ class Lookup:
         """
         name = LIST + hashlib.sha256("".join(paths).encode(errors="replace")).hexdigest()
         try:
-            found = list(self.finders[LIST].find("\n".join(paths), self._context(user)))
+            context = self._listing.context(user)
+            found = list(self.finders[LIST].find("\n".join(paths), context))
         except CasitaError as error:
             raise Refused(400, "bad_request", error.message, error.hint) from None
         dataset = self._records.new_dataset(user, LIST, name, name)
-        return self._records.fill_dataset(dataset.id, map(_file, found))
+        return self._records.fill_dataset(dataset.id, self._files(user, found))
+
+    def _files(self, user: str, found: Iterable[Found]) -> Iterator[File]:
+        """Yield files as they are remembered.
+
+        A local one may be written anew under its name: its size and time say which it is. Of
+        others the name is believed.
+        """
+        rest = iter(found)
+        while some := list(islice(rest, BATCH)):
+            local = [one.paths[0] for one in some if _is_local(one.paths[0])]
+            known = dict(zip(local, self._listing.versions(user, local), strict=True))
+            for one in some:
+                size, version = known.get(one.paths[0], (one.size, ""))
+                yield File(one.paths, size, one.events, one.adler32, version)
 
     def start(self, dataset: Dataset, did: Did, then: Callable[[Dataset | None], None]) -> None:
         """Look a name up; afterwards call ``then`` with what was found, or None."""
@@ -109,10 +124,11 @@ class Lookup:
             Nothing was found, or the finder failed.
         """
         finder = self.finders[did.scheme]
-        context = replace(self._context(dataset.owner), get=did.get)
+        context = replace(self._listing.context(dataset.owner), get=did.get)
         limit = self._settings.files
         found = islice(finder.find(did.name, context), did.files or limit + 1)
-        filled = self._records.fill_dataset(dataset.id, map(_file, _at_most(found, limit)))
+        files = self._files(dataset.owner, _at_most(found, limit))
+        filled = self._records.fill_dataset(dataset.id, files)
         if not filled.files:
             raise NotThere(f"{did.name}: there are no files")
         return filled
@@ -137,21 +153,3 @@ def _state_of(error: CasitaError) -> str:
 
 def _is_local(name: str) -> bool:
     return name.startswith("/")
-
-
-def _file(found: Found) -> File:
-    """Return a file as it is remembered.
-
-    A local one may be written anew under its name: its size and time say which it is. Of others
-    the name is believed.
-    """
-    version = ""
-    size = found.size
-    if _is_local(found.paths[0]):
-        try:
-            status = os.stat(found.paths[0])  # noqa: PTH116 (one call)
-        except (OSError, ValueError):
-            version = "absent"
-        else:
-            version, size = str(status.st_mtime_ns), status.st_size
-    return File(found.paths, size, found.events, found.adler32, version)

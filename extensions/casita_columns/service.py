@@ -73,8 +73,8 @@ class Service:
         self.upstream = None
         if columns.upstream:
             self.upstream = Upstream(columns.upstream, self.records, self.objects, self.bell)
-        listing = Listing(settings, self.side)
-        self.lookup = Lookup(columns, self.records, listing.context)
+        listing = Listing(settings, self.side, self.access)
+        self.lookup = Lookup(columns, self.records, listing)
         self.desk = Desk(
             settings,
             self.records,

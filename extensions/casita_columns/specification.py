@@ -26,6 +26,8 @@ def requests_of(spec: Any) -> list[dict[str, Any]]:
     from servicex import servicex_client
 
     try:
+        if isinstance(spec, Mapping):
+            _keep_order(spec)
         config = servicex_client._load_ServiceXSpec(spec)
         return [_request(sample, config.General) for sample in config.Sample]
     except ValidationError as error:
@@ -34,6 +36,25 @@ def requests_of(spec: Any) -> list[dict[str, Any]]:
         raise CasitaError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
     except (OSError, TypeError, ValueError) as error:
         raise CasitaError(f"the specification can't be used: {error}") from None
+
+
+class _InOrder(list[str]):
+    """Files in the order in which they were given."""
+
+    def sort(self, *, key: Any = None, reverse: bool = False) -> None:
+        """Leave the order alone."""
+
+
+def _keep_order(spec: Mapping[str, Any]) -> None:
+    """Keep the official client from sorting lists of files, the caller's own among them.
+
+    It does so when it compares samples (``FileListDataset.hash``).
+    """
+    samples = spec.get("Sample")
+    for sample in samples if isinstance(samples, list) else ():
+        found = sample.get("Dataset") if isinstance(sample, Mapping) else None
+        if found is not None and isinstance(getattr(found, "files", None), list):
+            found.files = _InOrder(found.files)
 
 
 def _request(sample: Any, general: Any) -> dict[str, Any]:

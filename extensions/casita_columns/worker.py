@@ -12,6 +12,7 @@ from the service                                        answer
 ``run`` codegen, format, replicas + selection, output   ``progress`` ..., then ``done``
 ``look`` url + output                                   ``done``: JSON of trees is in the output
 ``list`` url + output                                   ``done``: JSON of a folder is in the output
+``versions`` + paths, output                            ``done``: JSON of sizes is in the output
 ``token`` text                                          none: reads use it from now on
 ====================================================== =========================================
 
@@ -36,7 +37,7 @@ from typing import Any
 from casita.bearer import write
 from casita.errors import CasitaError
 from casita_columns.child import Child, ChildError
-from casita_columns.inputs import InputError, open_local, open_remote, served
+from casita_columns.inputs import InputError, open_local, open_remote, served, version_of
 from casita_columns.sandbox import Limits, Sandbox
 
 VARIABLE = "CASITA_COLUMNS_WORKER"
@@ -115,6 +116,13 @@ class Worker:
             json.dump([list(one) for one in found], out)
         return {"done": {}}
 
+    def versions(self, handles: Sequence[int]) -> dict[str, Any]:
+        """Tell sizes and versions of local files, as ``[[bytes, text], ...]``."""
+        with os.fdopen(os.dup(handles[0])) as given, os.fdopen(os.dup(handles[1]), "w") as out:
+            given.seek(0)
+            json.dump([version_of(one) for one in json.load(given)], out)
+        return {"done": {}}
+
     def _ready(self, task: dict[str, Any], selection: int) -> Child:
         """Return a child that has the task's selection; that of another task is ended."""
         key = (task["codegen"], task["key"])
@@ -179,6 +187,8 @@ def answer(worker: Worker, task: dict[str, Any], handles: Sequence[int], tell: A
                 return worker.run(task, handles, tell)
             case "look":
                 return worker.look(task, handles)
+            case "versions":
+                return worker.versions(handles)
             case _:
                 return worker.list(task, handles)
     except InputError as error:

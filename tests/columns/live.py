@@ -59,8 +59,11 @@ def listening(make):
 
 
 @contextmanager
-def running(given):
-    """Run a service; gives a client, which is ada unless it says otherwise by X-User."""
+def running(given, anonymous=""):
+    """Run a service; gives a client, which is ada unless it says otherwise by X-User.
+
+    ``anonymous`` is who comes without any token.
+    """
     services = []
 
     def make(url):
@@ -69,7 +72,7 @@ def running(given):
         app = build(service)
 
         async def caller(request: Request) -> StorageToken:
-            name = request.headers.get("X-User", "")
+            name = request.headers.get("X-User", anonymous)
             if not name:
                 return await service.access.caller(request)
             scopes = tuple(map(parse, request.headers.get("X-Scopes", "storage.read:/").split()))
