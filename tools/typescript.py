@@ -25,6 +25,7 @@ SOURCES = {
     "casita.jupyter.models": "facility",
     "casita_cache.models": "cache",
     "casita_clusters.models": "clusters",
+    "casita_columns.models": "columns",
 }
 """Module of models, and folder of extensions/lab/src that has its types."""
 HEADER = "// Made by tools/typescript.py from {module}; change that and run `make models`.\n"

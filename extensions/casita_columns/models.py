@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 State = Literal["Submitted", "Lookup", "Running", "Complete", "Fatal", "Canceled", "Bad Dataset"]
+Format = Literal["parquet", "root-file", "root-rntuple"]
 DONE = ("Complete", "Fatal", "Canceled", "Bad Dataset")
 
 
@@ -142,6 +143,18 @@ class LookRequest(BaseModel):
     files: list[str] = Field(default_factory=list, max_length=10_000)
 
 
+class NewRequest(BaseModel):
+    """What the panel asks for."""
+
+    title: str = Field(default="", max_length=10_240)
+    did: str = Field(default="", max_length=8192)
+    files: list[str] = Field(default_factory=list)
+    """Instead of ``did``."""
+    selection: str
+    codegen: str = "uproot-raw"
+    format: Format = "parquet"
+
+
 class Codegen(BaseModel):
     """A code generator."""
 
@@ -169,16 +182,20 @@ class Service(BaseModel):
     url: str
 
 
-class Overview(BaseModel):
-    """All that the panel shows at a glance."""
-
-    service: Service | None = None
-    requests: list[RequestState] = Field(default_factory=list)
-    problem: Problem | None = None
-
-
 class Problem(BaseModel):
     """Why the panel can't show anything new."""
 
     message: str
     hint: str = ""
+
+
+class Overview(BaseModel):
+    """All that the panel shows at a glance."""
+
+    service: Service | None = None
+    """None until the service has answered."""
+    requests: list[RequestState] = Field(default_factory=list)
+    """The latest first, without their selections."""
+    configured: bool = True
+    """Whether the facility delivers columns."""
+    problem: Problem | None = None

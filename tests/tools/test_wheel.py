@@ -64,5 +64,6 @@ def test_a_wheel_turns_its_server_extensions_on(wheel):
     for name in wheel.namelist():
         if name.startswith(folder):
             on |= json.loads(wheel.read(name))["ServerApp"]["jpserver_extensions"]
-    parts = ("casita.jupyter", "casita_cache.handlers", "casita_clusters.handlers")
+    backends = ("casita_cache", "casita_clusters", "casita_columns")
+    parts = ("casita.jupyter", *(f"{one}.handlers" for one in backends))
     assert on == dict.fromkeys(parts, True)
