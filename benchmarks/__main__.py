@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.report import Report
 
-NAMES = ("demo", "start", "clusters", "panel", "tasks", "ttbar", "cache")
+NAMES = ("demo", "start", "clusters", "panel", "tasks", "ttbar", "cache", "columns")
 
 
 def main() -> None:

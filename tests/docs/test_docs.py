@@ -35,6 +35,7 @@ from casita.tokens.service import build as build_tokens
 from casita_cache.handlers.extension import JOB, CacheExtension
 from casita_clusters.handlers.extension import NAME as CLUSTER
 from casita_clusters.handlers.extension import ClustersExtension
+from casita_columns.handlers.extension import DATASET, REQUEST, ColumnsExtension
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -316,14 +317,32 @@ def test_every_route_of_the_cache_is_in_the_reference(tmp_path):
     assert documented_routes(PREFIX) == routes_of(app)
 
 
+def test_every_route_of_column_delivery_is_in_the_reference(site):
+    from casita_columns import PREFIX, backend
+    from casita_columns.service import Service, ServiceSettings, build
+
+    (process,) = backend.processes(site.settings(backend), site.place(backend))
+    given = process.environment["CASITA_COLUMNS_SERVICE"]
+    app = build(Service(ServiceSettings.model_validate_json(given)))
+    signed = ("s3", "dl", "transformation-request")  # told in words: protocols of their own
+    there = {
+        one
+        for one in routes_of(app)
+        if not one[1].startswith(tuple(f"{PREFIX}/{name}" for name in signed))
+    }
+    assert documented_routes(PREFIX) == there
+
+
 def test_every_route_of_the_jupyter_servers_extensions_is_in_the_reference():
     prefix = "/user/NAME/casita"
     documented = documented_routes(prefix)
     there = set()
-    for extension in (FacilityExtension, ClustersExtension, CacheExtension):
+    for extension in (FacilityExtension, ClustersExtension, CacheExtension, ColumnsExtension):
         app = extension(serverapp=SimpleNamespace(web_app=SimpleNamespace(settings={})))
         for pattern, handler, _ in app.routes():
             path = pattern.replace(CLUSTER, "CLUSTER").replace("(.*)", "PATH").replace(JOB, "ID")
+            for one in (REQUEST, DATASET):
+                path = path.replace(one, "ID")
             methods = {"get", "post", "patch", "delete"} & set(vars(handler))
             there |= {(method.upper(), f"{prefix}/{path}") for method in methods}
     assert documented == there

@@ -175,7 +175,7 @@ def test_what_is_refused(issuing, hub_token):
         ("nonsense", {}, 401, "invalid_client"),
         (good, {}, 401, "invalid_client"),  # a storage token is good for no other
         (gateway, {}, 403, "access_denied"),
-        (hub_token, {"audience": "columns"}, 400, "invalid_target"),
+        (hub_token, {"audience": "nonsense"}, 400, "invalid_target"),
         (hub_token, {"audience": ""}, 400, "invalid_target"),
         (hub_token, {"scope": "gateway"}, 400, "invalid_scope"),
         (hub_token, {"scope": "storage.read"}, 400, "invalid_scope"),
@@ -429,7 +429,7 @@ def test_a_terminal_gets_one(issuing):
 
 def test_mistakes_are_one_sentence(issuing):
     for words, said in (
-        (("--for", "columns"), "no tokens are made for 'columns'"),
+        (("--for", "nonsense"), "no tokens are made for 'nonsense'"),
         (("--path", "store"), "'store' is no absolute path"),
         (("--path", "/a", "--right", "eat"), "no such right"),
         (("--right", "create"), "--right needs --path"),

@@ -119,7 +119,7 @@ def test_what_can_not_be_asked_for(facility, admin, home):
     create = ("token", "create")
     said = refused(*create, "--scope", "nonsense", env=home)
     assert "unknown scope 'nonsense'" in said
-    assert "there are: cache, gateway, login, servers" in said
+    assert "there are: cache, columns, gateway, login, servers" in said
     assert "a token may live 14d here, not 15d" in refused(*create, "--expires", "15d", env=home)
     assert "is no duration" in refused(*create, "--expires", "soon", env=home)
     assert "is over at once" in refused(*create, "--expires", "0m", env=home)

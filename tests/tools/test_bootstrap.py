@@ -42,6 +42,7 @@ class Checkout:
         for name in ("build.txt", "lab.txt", "uv.txt"):
             self.write(f"requirements/{name}", (ROOT / "requirements" / name).read_text())
         self.write("requirements/all.txt", pinned("tomli-w"))
+        self.write("requirements/transform.txt", pinned("iniconfig"))
         self.write("requirements/dev.txt", pinned("tomli-w") + pinned("iniconfig"))
         self.write("pyproject.toml", PROJECT)
         self.write("code/casita/__init__.py", "")
