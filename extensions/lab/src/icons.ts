@@ -31,3 +31,7 @@ export const logsIcon = icon(
   'M4 4h16v2H4V4zm0 4.7h10v2H4v-2zm0 4.6h16v2H4v-2zM4 18h12v2H4v-2z'
 );
 export const pinIcon = icon('pin', 'M16 3v2l-1 1v5l3 3v2h-5v5l-1 1-1-1v-5H6v-2l3-3V6L8 5V3h8z');
+export const columnsIcon = icon(
+  'columns',
+  'M3 4h5v16H3V4zm2 2v12h1V6H5zm5-2h4v16h-4V4zm6 0h5v16h-5V4zm2 2v12h1V6h-1z'
+);

@@ -3,6 +3,7 @@
 import { cache } from './cache';
 import { clusters, store } from './clusters';
 import { code } from './code';
+import { columns } from './columns';
 import { dashboards } from './dashboards';
 import { facility } from './facility';
 import { logs } from './logs';
@@ -12,4 +13,4 @@ export { ICode, IDashboards, ILogs } from './clusters/actions';
 export { IClusterStore } from './clusters/store';
 export { IFacilityPanel, IFacilitySection } from './facility/token';
 
-export default [facility, store, clusters, dashboards, logs, code, cache];
+export default [facility, store, clusters, dashboards, logs, code, cache, columns];

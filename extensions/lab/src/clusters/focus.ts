@@ -6,7 +6,7 @@ import * as React from 'react';
 export function useFocusLeft(item: React.RefObject<HTMLElement>): void {
   React.useLayoutEffect(() => {
     const node = item.current!;
-    const section = node.closest<HTMLElement>('.casita-Clusters, .casita-Cache');
+    const section = node.closest<HTMLElement>('.casita-Clusters, .casita-Cache, .casita-Columns');
     return () => {
       if (node.contains(document.activeElement)) {
         section?.focus();
