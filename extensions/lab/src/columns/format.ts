@@ -99,7 +99,7 @@ export function factsText(request: RequestState, trans: TranslationBundle): stri
   const counted =
     over === files && !failed
       ? trans._n('%1 file', '%1 files', files)
-      : trans._n('%1 of %2 file', '%1 of %2 files', files, completed, files);
+      : trans._n('%2 of %1 file', '%2 of %1 files', files, completed);
   return [
     isDone(request) && over < files && !completed ? '' : counted,
     completed ? trans._n('%2 event', '%2 events', events, countText(events)) : '',
