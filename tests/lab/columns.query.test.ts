@@ -126,7 +126,7 @@ describe('a draft', () => {
         cut: '(nMuon >= 2) & (MET_pt > 50)'
       }
     ]);
-    expect(JSON.parse(drafts.selectionOf({ ...DRAFT, cut: ' ' }))[0].cut).toBeNull();
+    expect(drafts.selectionOf({ ...DRAFT, cut: ' ' })).toContain('"cut":null');
     expect(drafts.requestOf({ ...DRAFT, title: ' ' }).title).toBe('a');
   });
 
@@ -237,7 +237,7 @@ describe('the builder', () => {
     } as never;
   }
 
-  function kept(content: unknown = undefined) {
+  function kept(content?: unknown) {
     return {
       fetch: vi.fn(() => Promise.resolve(content)),
       save: vi.fn((_: string, __: unknown) => Promise.resolve())
