@@ -141,6 +141,7 @@ def test_a_terminal_is_connected_and_disconnected(facility, person, home):
         "gateway",
         "login",
         "cache",
+        "columns",
     ]
     casita("clusters", "list", env=home)
 
