@@ -149,12 +149,15 @@ def make_packages(uv: list[str], environment: str, seconds: dict[str, float]) ->
 def make_transform(uv: list[str], seconds: dict[str, float]) -> None:
     """Make the environment for users' code."""
     with timed(seconds, "transform"):
-        if not (TRANSFORM / "bin" / "python").exists():
-            run([*uv, "venv", "--allow-existing", "--python", sys.executable, str(TRANSFORM)])
+        # The same Python as the facility's, which other users may run where that one's may be.
+        same, python = VENV / "bin" / "python", TRANSFORM / "bin" / "python"
+        if python.resolve() != same.resolve():
+            shutil.rmtree(TRANSFORM, ignore_errors=True)
+            run([*uv, "venv", "--python", str(same), str(TRANSFORM)])
         lock = ROOT / "requirements" / "transform.txt"
         print(f"installing {lock.relative_to(ROOT)} into {TRANSFORM.relative_to(ROOT)}", flush=True)
         options = ["--require-hashes", "--compile-bytecode", "-r", str(lock)]
-        run([*uv, "pip", "install", "--python", str(TRANSFORM / "bin" / "python"), *options])
+        run([*uv, "pip", "install", "--python", str(python), *options])
 
 
 def make_panel(environment: str) -> None:

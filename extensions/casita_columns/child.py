@@ -156,7 +156,8 @@ class Child:
             return ChildError("limit", f"{DIED}, or the machine ran out of memory")
         with contextlib.suppress(ValueError):
             return ChildError("limit", f"{DIED} by {signal.Signals(number).name}", last)
-        return ChildError("limit", f"{DIED} with status {code}", last)
+        why = f": {last[-1]}" if last else ""
+        return ChildError("limit", f"{DIED} with status {code}{why}", last)
 
     def _last_words(self) -> list[str]:
         size = self._stderr.seek(0, os.SEEK_END)

@@ -219,6 +219,22 @@ def test_an_rntuple_gives_what_the_tree_gives(transformer, events, tmp_path, for
     assert numpy.allclose(got.twice, 2 * want.MET_pt)
 
 
+def test_a_field_of_an_rntuple_is_not_taken_for_its_namesake_within_another(
+    transformer, events, tmp_path
+):
+    """As ROOT makes RNTuples of NanoAOD."""
+    with uproot.recreate(tmp_path / "r.root") as out:
+        inner = awkward.zip({"Muon_pt": events.Muon_pt, "Muon_eta": events.Muon_eta})
+        content = {"_collection0": inner, "Muon_pt": events.Muon_pt, "MET_pt": events.MET_pt}
+        out.mkrntuple("Events", awkward.zip(content, depth_limit=1))
+    for pattern in ("Muon_pt", "Muon_p*", "/^Muon_pt/"):
+        got = transformer.table(
+            {"treename": "Events", "filter_name": pattern}, path=tmp_path / "r.root"
+        )
+        assert got.fields == ["Muon_pt", "treename"], pattern
+        assert same(got.Muon_pt, events.Muon_pt)
+
+
 @pytest.mark.parametrize(
     ("item", "words"),
     [

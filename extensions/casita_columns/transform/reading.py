@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import fnmatch
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import uproot
@@ -32,7 +34,20 @@ class Reader:
         self._tree = tree
         self._options = dict(options)
         self.entries = int(tree.num_entries)
+        self._wanted = self._top_level()
         self._refuse()
+
+    def _top_level(self) -> set[str]:
+        """Return the fields that patterns of names mean.
+
+        In RNTuples that ROOT makes of NanoAOD, ``Muon_pt`` is a field, and one within
+        ``_collection15``: uproot goes by the last part of a name.
+        """
+        names, patterns = self._tree.keys(), self._options.get("filter_name")
+        if patterns is None:
+            return {name.partition(".")[0] for name in names}
+        fits = [_matcher(one) for one in patterns]
+        return {name.partition(".")[0] for name in names if any(one(name) for one in fits)}
 
     def _refuse(self) -> None:
         """Refuse columns that are not there."""
@@ -94,6 +109,7 @@ class Reader:
             )
         else:
             found = self._tree.arrays(**filters, **part)
+            found = found[[one for one in found.fields if one in self._wanted]]
         return found[language.evaluated(options["cut"], columns)] if "cut" in options else found
 
     def _fields(self, text: str) -> Iterator[str]:
@@ -106,6 +122,16 @@ class Reader:
 
 def _columns(array: Any) -> dict[str, Any]:
     return {name: array[name] for name in array.fields}
+
+
+def _matcher(pattern: str) -> Callable[[str], Any]:
+    """Return what tells whether a name fits a pattern: a name, a glob, or ``/regex/flags``."""
+    if found := re.fullmatch(r"/(.*)/([ilmsux]*)", pattern):
+        flags = re.RegexFlag(0)
+        for one in found[2]:
+            flags |= getattr(re, one.upper())
+        return re.compile(found[1], flags).search
+    return re.compile(fnmatch.translate(pattern)).match
 
 
 def _missing(name: str, there: list[str]) -> str:
