@@ -133,11 +133,9 @@ def run_query(path=None):
     assert one["said"] == ["FileNotFoundError"] * 3 + ["65534", "None"]
     import psutil
 
-    owners = {
-        one.info["username"]
-        for one in psutil.process_iter(["username", "cmdline"])
-        if "casita_columns.worker" in " ".join(one.info["cmdline"] or ())
-    }
+    listed = {one["name"]: one for one in site.facility.status()["processes"]}
+    service = psutil.Process(listed["columns"]["pid"])
+    owners = {one.username() for one in service.children()}
     assert owners <= {site.alice.name, site.bob.name}
     assert site.alice.name in owners
 
