@@ -141,7 +141,7 @@ describe('a dataset', () => {
   });
 
   test('stands alone unless it is a file', () => {
-    expect(source.troubleOf('/a.root\nrucio://x:y', trans)).toMatch(/^rucio:\/\/x:y is no file/);
+    expect(source.troubleOf('/a.root\nrucio://x:y', trans)).toContain('this is none: rucio://x:y.');
     expect(source.troubleOf('/a.root\n/b.root', trans)).toBe('');
     expect(source.troubleOf('rucio://x:y', trans)).toBe('');
   });
@@ -149,6 +149,7 @@ describe('a dataset', () => {
   test('gives results a title', () => {
     expect(source.titleOf('/data/ttbar.root\n/data/b.root')).toBe('ttbar');
     expect(source.titleOf('root://h//store/nano/*.root')).toBe('nano');
+    expect(source.titleOf('/data/ttbar_*.root')).toBe('ttbar');
     expect(source.titleOf('rucio://mc:ttbar?files=3')).toBe('ttbar');
     expect(source.titleOf('cernopendata://1507')).toBe('1507');
   });

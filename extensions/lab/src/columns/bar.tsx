@@ -18,7 +18,7 @@ interface IBar {
   builder: Builder;
   store: ColumnsStore;
   cost: IEstimate | null;
-  onShow: () => void;
+  onShow: (id: string) => void;
 }
 
 export function Bar({ builder, store, cost, onShow }: IBar): React.ReactElement {
@@ -100,7 +100,7 @@ function Submitted({ builder, store, onShow }: Omit<IBar, 'cost'>): React.ReactE
       <span>{request ? told(request, trans) : trans.__('Submitted.')}</span>
       {request && !isDone(request) && <Progress request={request} />}
       <div className="casita-TextButtons">
-        <button type="button" onClick={onShow}>
+        <button type="button" onClick={() => onShow(id)}>
           {trans.__('Show')}
         </button>
       </div>

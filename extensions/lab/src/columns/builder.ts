@@ -68,6 +68,9 @@ export class Builder {
 
   change(part: Partial<IDraft>): void {
     this.draft.value = { ...this.draft.value, ...part };
+    if (part.source !== undefined && this.looked.value.error) {
+      this.looked.value = { ...this.looked.value, error: null };
+    }
     this.refusal.value = null;
     clearTimeout(this.resting);
     this.resting = setTimeout(() => void this.save(), RESTS);
@@ -99,7 +102,7 @@ export class Builder {
       }
     } catch (error) {
       if (asked === this.asked) {
-        this.looked.value = { ...this.looked.value, busy: false, error: asFacilityError(error) };
+        this.looked.value = { ...this.looked.value, busy: false, error: plain(error) };
       }
     }
   }
@@ -174,4 +177,10 @@ export class Builder {
 
   private asked = 0;
   private resting: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** An error without the words for other programs. */
+function plain(error: unknown): FacilityError {
+  const { message, hint, status, code } = asFacilityError(error);
+  return new FacilityError(refusalOf(message, hint).message, hint, status, code);
 }

@@ -1,5 +1,6 @@
 /** Second: which columns of which tree. */
 
+import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { useObservable } from '../observable';
@@ -80,18 +81,21 @@ function TreeChoice({ builder, trees, tree }: ITreeChoice): React.ReactElement {
       >
         {trees.map(one => (
           <option key={one.name} value={one.name}>
-            {trans._n(
-              '%2: %3 entries, %1 column',
-              '%2: %3 entries, %1 columns',
-              one.branches.length,
-              one.name,
-              countText(one.entries)
-            )}
+            {treeText(one, trans)}
           </option>
         ))}
       </select>
     </label>
   );
+}
+
+/** "Events: 1.2 M entries, 1504 columns". */
+function treeText({ name, entries, branches }: Tree, trans: TranslationBundle): string {
+  const held = [
+    trans._n('%2 entry', '%2 entries', entries, countText(entries)),
+    trans._n('%1 column', '%1 columns', branches.length)
+  ];
+  return `${name}: ${held.join(', ')}`;
 }
 
 interface IOrderChoice {
@@ -147,8 +151,8 @@ function Counted({ shown, all, chosen, onChange }: ICounted): React.ReactElement
         <div className="casita-TextButtons">
           <button type="button" onClick={toggle}>
             {whole
-              ? trans.__('Unselect all %1 shown', shown.length)
-              : trans.__('Select all %1 shown', shown.length)}
+              ? trans.__('Unselect all %1', shown.length)
+              : trans.__('Select all %1', shown.length)}
           </button>
         </div>
       )}

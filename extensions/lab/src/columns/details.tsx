@@ -6,7 +6,7 @@ import { baseName, sizeText } from '../cache/format';
 import { span } from '../facility/time';
 import { FacilityError } from '../http';
 import { Trouble, useNow, useTrans } from '../view';
-import { countText, FILE_LIST, formatText, selectionText } from './format';
+import { countText, FILE_LIST, formatText, requestTitle, selectionText } from './format';
 import { FileFailure, RequestDetails, RequestState } from './models';
 
 interface IDetails {
@@ -30,8 +30,8 @@ export function Details({ request, details, error }: IDetails): React.ReactEleme
       {!details && !error && <p className="casita-quiet">{trans.__('Asking…')}</p>}
       {details && (
         <>
-          <h4>{trans.__('Query')}</h4>
-          <pre tabIndex={0} aria-label={trans.__('Query')}>
+          <h4>{trans.__('Query for %1', request.codegen)}</h4>
+          <pre tabIndex={0} aria-label={trans.__('Query of %1', requestTitle(request))}>
             {selectionText(details.selection)}
           </pre>
           <Failures details={details} />
@@ -52,7 +52,6 @@ function Facts({ request }: { request: RequestState }): React.ReactElement {
       did === FILE_LIST ? trans._n('%1 file, by name', '%1 files, by name', files) : did
     ],
     [trans.__('Format'), formatText(request.format, trans)],
-    [trans.__('Code generator'), request.codegen],
     [trans.__('Asked for'), trans.__('%1 ago', span(age, trans))]
   ];
   if (events_in) {

@@ -77,7 +77,7 @@ function addBuilder(
   restorer: ILayoutRestorer | null
 ): void {
   const tabs = new WidgetTracker<QueryTab>({ namespace: 'casita-query' });
-  const onShow = () => void app.commands.execute(SHOW);
+  const onShow = (id: string) => void app.commands.execute(SHOW).then(() => store.show(id));
   app.commands.addCommand(NEW, {
     label: trans.__('New Query for Columns'),
     icon: columnsIcon,

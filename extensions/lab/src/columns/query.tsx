@@ -16,7 +16,7 @@ export interface IQuery {
   builder: Builder;
   store: ColumnsStore;
   /** Show what was submitted. */
-  onShow: () => void;
+  onShow: (id: string) => void;
 }
 
 export function Query({ builder, store, onShow }: IQuery): React.ReactElement {

@@ -3,9 +3,9 @@
 import {
   caretDownIcon,
   caretRightIcon,
-  closeIcon,
   codeIcon,
   copyIcon,
+  deleteIcon,
   LabIcon,
   refreshIcon,
   stopIcon
@@ -33,6 +33,7 @@ export function RequestCard({ request, store, operations }: IRequest): React.Rea
   const trans = useTrans();
   const item = React.useRef<HTMLLIElement>(null);
   useFocusLeft(item);
+  useShown(item, request.id, store);
   const opened = useObservable(store.opened).get(request.id);
   const title = requestTitle(request);
   const facts = factsText(request, trans);
@@ -65,6 +66,20 @@ export function RequestCard({ request, store, operations }: IRequest): React.Rea
       <Buttons request={request} title={title} operations={operations} />
     </li>
   );
+}
+
+/** Come into sight, with the focus, when somebody wants to see this one. */
+function useShown(item: React.RefObject<HTMLElement>, id: string, store: ColumnsStore): void {
+  React.useEffect(() => {
+    const look = (_: unknown, wanted: string) => {
+      if (wanted === id) {
+        item.current!.scrollIntoView({ block: 'nearest' });
+        item.current!.querySelector('button')!.focus();
+      }
+    };
+    store.shown.connect(look);
+    return () => void store.shown.disconnect(look);
+  }, [item, id, store]);
 }
 
 interface IDisclosure {
@@ -161,7 +176,7 @@ function Buttons({ request, title, operations }: IButtons): React.ReactElement {
         onClick={() => operations.copy(request)}
       />
       <IconButton
-        icon={closeIcon}
+        icon={deleteIcon}
         label={removed}
         onClick={() => void operations.remove(request)}
       />

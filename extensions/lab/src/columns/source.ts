@@ -44,16 +44,17 @@ export function troubleOf(text: string, trans: TranslationBundle): string {
   return odd === undefined
     ? ''
     : trans.__(
-        '%1 is no file: several lines are a file each, a name or a pattern stands alone',
+        'Of several lines each is a file, and this is none: %1. A name or a pattern stands alone.',
         odd
       );
 }
 
-/** What to call results of it. */
+/** What to call results of it: the file's name, or what is said before a pattern begins. */
 export function titleOf(text: string): string {
-  const first = linesOf(text)[0] ?? '';
-  const name = baseName(first.replace(/\?[^?]*$/, '').replace(/\/?[^/]*[*{[].*$/, ''));
-  return name.replace(/\.root$/, '').replace(/^\w+:\/*/, '');
+  const first = (linesOf(text)[0] ?? '').replace(/\?[^?]*$/, '').replace(/^\w+:\/*/, '');
+  const plain = first.split(/[*{[]/)[0]!;
+  const started = baseName(plain).replace(/[_.-]+$/, '');
+  return plain === first ? started.replace(/\.root$/, '') : started;
 }
 
 /** Datasets by name that may be meant: those used last, each once, that hold what is typed. */

@@ -1,5 +1,7 @@
 /** The user's requests, live, and those that are open. */
 
+import { ISignal, Signal } from '@lumino/signaling';
+
 import { IWatched } from '../events';
 import { asFacilityError, FacilityError } from '../http';
 import { Observable } from '../observable';
@@ -45,6 +47,19 @@ export class ColumnsStore {
   /** By the request's identifier. */
   readonly opened = new Observable<ReadonlyMap<string, IOpened>>(new Map());
 
+  /** Emitted for a request that is to come into sight. */
+  get shown(): ISignal<this, string> {
+    return this.showing;
+  }
+
+  /** Let a request come into sight, open. */
+  show(id: string): void {
+    if (!this.opened.value.has(id)) {
+      this.toggle(id);
+    }
+    this.showing.emit(id);
+  }
+
   /** Open or close a request. */
   toggle(id: string): void {
     const next = new Map(this.opened.value);
@@ -75,6 +90,8 @@ export class ColumnsStore {
       }
     }
   }
+
+  private readonly showing = new Signal<this, string>(this);
 
   private async load(id: string): Promise<void> {
     let found: Partial<IOpened>;

@@ -20,7 +20,11 @@ export class QueryTab extends View {
 
   /** Whoever opens it begins with the first field. */
   protected onActivateRequest(): void {
-    const first = this.node.querySelector<HTMLElement>('textarea');
-    (first ?? this.node).focus();
+    this.node.focus();
+    void this.renderPromise?.then(() => {
+      if (document.activeElement === this.node) {
+        this.node.querySelector<HTMLElement>('textarea')?.focus();
+      }
+    });
   }
 }
