@@ -47,6 +47,12 @@ PROGRAMS = (
         ("xrootd-server", "iproute2"),
         "the test of root:// in tests/data/test_inputs.py is skipped",
     ),
+    Program(
+        "bubblewrap",
+        ("bwrap",),
+        ("bubblewrap",),
+        "the tests of the sandbox in tests/columns and tests/multiuser are skipped",
+    ),
 )
 
 

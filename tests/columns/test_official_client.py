@@ -101,13 +101,14 @@ cases = {{
     "partial": dict(Dataset=dataset.FileList([FILES[0], FILES[0] + ".gone"]),
                     Query=q.UprootRaw({RAW!r})),
 }}
-def told(name, case):
+def told(found):
     try:
-        return "%d files" % len(list(deliver({{"Sample": [dict(Name=name, **case)]}},
-                                             progress_bar="none")[name]))
+        return "%d files" % len(list(found))
     except Exception as error:
         return str(error)
-print(json.dumps({{name: told(name, case) for name, case in cases.items()}}))
+found = deliver({{"Sample": [dict(Name=name, **case) for name, case in cases.items()]}},
+                progress_bar="none")
+print(json.dumps({{name: told(found[name]) for name in cases}}))
 """
     told = ask(code)
     assert "Failed to generate translation code: " in told["selection"]

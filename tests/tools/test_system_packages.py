@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 APT = """#!/bin/sh
 echo "$@" >> {log}
-case "$*" in *install*) cd {bin}; for p in chromium xrootd; do echo > $p; chmod +x $p; done;; esac
+case "$*" in *install*) cd {bin}; for p in chromium xrootd bwrap; do echo > $p; chmod +x $p; done;; esac
 """
 
 
@@ -48,7 +48,7 @@ def as_root(apt: str) -> dict[str, str]:
 
 
 def test_nothing_is_said_when_all_is_there(machine):
-    assert machine(chromium="#!/bin/sh", xrootd="#!/bin/sh") == ""
+    assert machine(chromium="#!/bin/sh", xrootd="#!/bin/sh", bwrap="#!/bin/sh") == ""
 
 
 def test_without_apt_it_says_what_is_missing_what_is_skipped_and_what_to_type(machine):
