@@ -118,6 +118,13 @@ test('only what ran before is news', () => {
   expect(format.news(null, overview(done), trans)).toEqual([]);
 });
 
+test('a failure does not say its path twice', () => {
+  const path = '/data/a.root';
+  expect(format.messageOf({ path, message: '/data/a.root: no such file' })).toBe('no such file');
+  expect(format.messageOf({ path, message: 'no such file' })).toBe('no such file');
+  expect(format.messageOf({ path, message: path })).toBe(path);
+});
+
 test('a selection is shown without what is not set; other code generators’ as it is', () => {
   expect(format.selectionText('[{"treename": "Events", "cut": null}]')).toBe(
     '[\n  {\n    "treename": "Events"\n  }\n]'
@@ -150,7 +157,7 @@ describe('a dataset', () => {
     expect(source.titleOf('/data/ttbar.root\n/data/b.root')).toBe('ttbar');
     expect(source.titleOf('root://h//store/nano/*.root')).toBe('nano');
     expect(source.titleOf('/data/ttbar_*.root')).toBe('ttbar');
-    expect(source.titleOf('rucio://mc:ttbar?files=3')).toBe('ttbar');
+    expect(source.titleOf('rucio://mc:ttbar?files=3')).toBe('mc:ttbar');
     expect(source.titleOf('cernopendata://1507')).toBe('1507');
   });
 

@@ -161,9 +161,10 @@ describe('a draft', () => {
 
 describe('code', () => {
   test('gets results by the identifier', () => {
-    expect(fetchCode('ab-1')).toBe(
+    expect(fetchCode('ab-1', false)).toBe(
       'from casita_columns.kernel import fetch\n\nevents = fetch("ab-1").awkward()'
     );
+    expect(fetchCode('ab-1', true)).toContain('fetch("ab-1", partial=True)');
   });
 
   test("asks in the official client's words", () => {
@@ -276,6 +277,15 @@ describe('the builder', () => {
     slow.resolve({ ...LOOK, files: 99 });
     await first;
     expect(builder.looked.value.look?.files).toBe(3);
+  });
+
+  test('does not put long lists into the state of the browser', async () => {
+    const db = kept();
+    const builder = new Builder(asks(), db as never);
+    await builder.ready;
+    builder.change({ source: '/data/a.root\n'.repeat(10_000), cut: 'x > 1' });
+    await vi.runAllTimersAsync();
+    expect(db.save.mock.lastCall![1]).toMatchObject({ draft: { source: '', cut: 'x > 1' } });
   });
 
   test('looks again after a reload at what was looked at, and only at that', async () => {

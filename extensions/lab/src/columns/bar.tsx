@@ -5,10 +5,10 @@ import * as React from 'react';
 
 import { partText, percentText, sizeText } from '../cache/format';
 import { useObservable } from '../observable';
-import { useTrans } from '../view';
+import { Message, useTrans } from '../view';
 import { IEstimate } from './branches';
 import { Builder } from './builder';
-import { missingIn } from './draft';
+import { IRefusal, missingIn } from './draft';
 import { countText, factsText, isDone, requestTitle, stateText, toneOf } from './format';
 import { RequestState } from './models';
 import { Progress } from './request';
@@ -18,10 +18,11 @@ interface IBar {
   builder: Builder;
   store: ColumnsStore;
   cost: IEstimate | null;
+  refusal: IRefusal | null;
   onShow: (id: string) => void;
 }
 
-export function Bar({ builder, store, cost, onShow }: IBar): React.ReactElement {
+export function Bar({ builder, store, cost, refusal, onShow }: IBar): React.ReactElement {
   const trans = useTrans();
   const draft = useObservable(builder.draft);
   const sending = useObservable(builder.sending);
@@ -30,6 +31,9 @@ export function Bar({ builder, store, cost, onShow }: IBar): React.ReactElement 
   return (
     <div className="casita-Query-bar">
       <Submitted builder={builder} store={store} onShow={onShow} />
+      {refusal?.place === 'form' && (
+        <Message kind="error" message={refusal.message} hint={refusal.hint} />
+      )}
       <div className="casita-Estimate" aria-live="polite">
         {missing === 'source' && trans.__('Name a dataset.')}
         {missing === 'look' && trans.__('Look at the dataset to choose a tree.')}
@@ -87,7 +91,11 @@ function Cost({ cost, cut }: { cost: IEstimate; cut: boolean }): React.ReactElem
 }
 
 /** What was submitted last from here, live. */
-function Submitted({ builder, store, onShow }: Omit<IBar, 'cost'>): React.ReactElement | null {
+function Submitted({
+  builder,
+  store,
+  onShow
+}: Pick<IBar, 'builder' | 'store' | 'onShow'>): React.ReactElement | null {
   const trans = useTrans();
   const id = useObservable(builder.submitted).at(-1);
   const overview = useObservable(store.overview);

@@ -16,6 +16,8 @@ const RESTS = 300;
 const RECENT = 20;
 /** Lists of files that are longer are not worth a place in the browser's state. */
 const RECENT_LENGTH = 4000;
+/** Nor is a draft with more than this. */
+const SOURCE_LENGTH = 100_000;
 
 /** What the builder asks of the server, and of notebooks. */
 export interface IAsks {
@@ -171,7 +173,12 @@ export class Builder {
   }
 
   private async save(): Promise<void> {
-    const kept = { draft: this.draft.value, recent: [...this.recent.value] };
+    const { draft } = this;
+    const long = draft.value.source.length > SOURCE_LENGTH;
+    const kept: IKept = {
+      draft: long ? { ...draft.value, source: '', looked: '' } : draft.value,
+      recent: [...this.recent.value]
+    };
     await this.db?.save(KEY, kept as unknown as ReadonlyPartialJSONObject);
   }
 

@@ -4,7 +4,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { useObservable } from '../observable';
-import { Message, useTrans } from '../view';
+import { useTrans } from '../view';
 import { inOrder, matching, Order } from './branches';
 import { Builder } from './builder';
 import { Chips } from './chips';
@@ -12,7 +12,7 @@ import { ColumnList } from './columnlist';
 import { IRefusal } from './draft';
 import { countText } from './format';
 import { Look, Tree } from './models';
-import { Step } from './step';
+import { Refused, Step } from './step';
 
 interface IColumnsStep {
   builder: Builder;
@@ -59,7 +59,7 @@ export function ColumnsStep({ builder, look, tree, refusal }: IColumnsStep): Rea
         onChange={choose}
       />
       <Chips names={columns} onChange={choose} />
-      {refused && <Message kind="error" message={refused.message} hint={refused.hint} />}
+      {refused && <Refused refusal={refused} />}
     </Step>
   );
 }

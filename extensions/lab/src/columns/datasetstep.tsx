@@ -10,7 +10,7 @@ import { IRefusal } from './draft';
 import { countText } from './format';
 import { Look } from './models';
 import { linesOf, suggestions, troubleOf } from './source';
-import { Step } from './step';
+import { Refused, Step } from './step';
 
 interface IDatasetStep {
   builder: Builder;
@@ -59,7 +59,7 @@ export function DatasetStep({ builder, refusal }: IDatasetStep): React.ReactElem
       <Suggestions builder={builder} />
       <div id={`${id}-said`}>
         {wrong && <Message kind="warning" message={wrong} />}
-        {refused && <Message kind="error" message={refused.message} hint={refused.hint} />}
+        {refused && <Refused refusal={refused} />}
         {error && (
           <Trouble
             error={error}

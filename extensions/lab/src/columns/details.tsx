@@ -6,7 +6,7 @@ import { baseName, sizeText } from '../cache/format';
 import { span } from '../facility/time';
 import { FacilityError } from '../http';
 import { Trouble, useNow, useTrans } from '../view';
-import { countText, FILE_LIST, formatText, requestTitle, selectionText } from './format';
+import { countText, FILE_LIST, formatText, messageOf, requestTitle, selectionText } from './format';
 import { FileFailure, RequestDetails, RequestState } from './models';
 
 interface IDetails {
@@ -101,7 +101,7 @@ function Failures({ details }: { details: RequestDetails }): React.ReactElement 
 
 function Failure({ failure }: { failure: FileFailure }): React.ReactElement {
   const trans = useTrans();
-  const { path, message, lines, attempts } = failure;
+  const { path, lines, attempts } = failure;
   const text = [
     path,
     trans._n('Tried once', 'Tried %1 times', attempts),
@@ -111,13 +111,12 @@ function Failure({ failure }: { failure: FileFailure }): React.ReactElement {
     <li>
       <details>
         <summary title={path}>
-          <b>{baseName(path)}</b>
+          <b>{baseName(path)}</b>: {messageOf(failure)}
         </summary>
         <pre tabIndex={0} aria-label={trans.__('What reading %1 said', baseName(path))}>
           {text}
         </pre>
       </details>
-      <div>{message}</div>
     </li>
   );
 }

@@ -3,7 +3,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { baseName, percentText, sizeText } from '../cache/format';
-import { Overview, RequestState, Service } from './models';
+import { FileFailure, Overview, RequestState, Service } from './models';
 
 /** What ServiceX calls the dataset of a list of files. */
 export const FILE_LIST = 'File List Provided in Request';
@@ -132,6 +132,12 @@ export function formatText(format: string, trans: TranslationBundle): string {
     default:
       return format;
   }
+}
+
+/** Why a file failed, without the path that is said before. */
+export function messageOf({ path, message }: Pick<FileFailure, 'path' | 'message'>): string {
+  const bare = message.startsWith(path) ? message.slice(path.length).replace(/^[:\s]+/, '') : '';
+  return bare || message;
 }
 
 /** A selection as people read it: JSON in lines, other text as it is. */

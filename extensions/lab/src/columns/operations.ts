@@ -7,7 +7,7 @@ import { sizeText } from '../cache/format';
 import { ICode } from '../clusters/actions';
 import { Api } from '../http';
 import { notifyError } from '../notify';
-import { asksBeforeCancel, isDone, requestTitle } from './format';
+import { asksBeforeCancel, isDone, requestTitle, toneOf } from './format';
 import {
   DatasetState,
   Look,
@@ -61,7 +61,7 @@ export class Operations {
   }
 
   insert(request: RequestState): void {
-    this.insertCode(fetchCode(request.id));
+    this.insertCode(fetchCode(request.id, ['partial', 'ended'].includes(toneOf(request))));
   }
 
   copy(request: RequestState): void {

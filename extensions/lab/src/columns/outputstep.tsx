@@ -10,7 +10,7 @@ import { Format, IRefusal } from './draft';
 import { formatText } from './format';
 import { Tree } from './models';
 import { titleOf } from './source';
-import { Step } from './step';
+import { Refused, Step } from './step';
 
 interface IOutputStep {
   builder: Builder;
@@ -89,7 +89,7 @@ function Cut({ builder, tree, refusal }: ICut): React.ReactElement {
         onChange={event => builder.change({ cut: event.target.value })}
       />
       <div id={`${id}-said`}>
-        {refusal && <Message kind="error" message={refusal.message} hint={refusal.hint} />}
+        {refusal && <Refused refusal={refusal} />}
         {told && !refusal && <Message kind="warning" message={told} />}
       </div>
     </div>

@@ -47,11 +47,10 @@ export function Query({ builder, store, onShow }: IQuery): React.ReactElement {
         {look && !tree && (
           <Message kind="warning" message={trans.__('%1 holds no tree', look.path)} />
         )}
-        {refusal?.place === 'form' && (
-          <Message kind="error" message={refusal.message} hint={refusal.hint} />
-        )}
       </div>
-      {look && tree && <Bar builder={builder} store={store} cost={cost} onShow={onShow} />}
+      {look && tree && (
+        <Bar builder={builder} store={store} cost={cost} refusal={refusal} onShow={onShow} />
+      )}
     </form>
   );
 }

@@ -153,7 +153,7 @@ function Buttons({ request, title, operations }: IButtons): React.ReactElement {
         <IconButton
           icon={codeIcon}
           label={trans.__('Insert code that gets the results')}
-          disabled={toneOf(request) === 'bad'}
+          disabled={isDone(request) && !request.completed}
           onClick={() => operations.insert(request)}
         />
       )}

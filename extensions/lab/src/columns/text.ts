@@ -5,12 +5,12 @@ import { sourceOf } from './source';
 
 const WIDTH = 88;
 
-/** Python that gets what a request has delivered. */
-export function fetchCode(id: string): string {
+/** Python that gets what a request has delivered; without `partial` all of it, or an error. */
+export function fetchCode(id: string, partial: boolean): string {
   return [
     'from casita_columns.kernel import fetch',
     '',
-    `events = fetch(${python(id)}).awkward()`
+    `events = fetch(${python(id)}${partial ? ', partial=True' : ''}).awkward()`
   ].join('\n');
 }
 
