@@ -6,20 +6,24 @@ A file is made in a spool, which nobody else sees, and appears under its key who
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
+import shutil
 import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from casita.errors import CasitaError, MissingError
+from casita.errors import CasitaError, MissingError, ServiceError
 from casita.files import private_directory
 
 SPOOL = "spool"
 PREFIX = "spool-"
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @dataclass
@@ -27,8 +31,33 @@ class Spool:
     """A file that is being made."""
 
     fd: int
-    """Open for reading and writing; others may have duplicates."""
+    """Open for reading and writing; others may have duplicates.  -1 once it is over."""
     path: Path
+
+    def close(self) -> None:
+        """Close the descriptor, once: its number may soon be another file's."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object, as its request's records know it."""
+
+    name: str
+    key: str
+    """In the store."""
+    size: int
+    """Bytes."""
+    modified: float
+    """Unix time."""
+
+    @property
+    def etag(self) -> str:
+        """Names its content: results are never changed.  Tells nothing of whose they are."""
+        about = f"{self.key} {self.size} {self.modified}"
+        return f'"{hashlib.sha256(about.encode()).hexdigest()[:32]}"'
 
 
 def checked(key: str) -> str:
@@ -66,14 +95,19 @@ class Objects(ABC):
         Parameters
         ----------
         url
-            What fsspec knows, or "" for ``directory``, which holds spools in either case.
+            What fsspec knows, or "" for ``directory``, which holds spools of all but other folders.
+        options
+            What fsspec needs for it.
 
         Raises
         ------
         CasitaError
             There is no such store.
         """
-        return Remote(url, options, directory) if url else Folder(directory)
+        scheme, separator, path = url.partition("://")
+        if url and separator and scheme not in ("file", "local"):
+            return Remote(url, options, directory)
+        return Folder(Path(path if separator else url)) if url else Folder(directory)
 
     def spool(self) -> Spool:
         """Begin a file, which nobody sees but who has its descriptor."""
@@ -82,8 +116,7 @@ class Objects(ABC):
 
     def discard(self, spool: Spool) -> None:
         """Throw a file away that was being made; one that was committed stays."""
-        with contextlib.suppress(OSError):
-            os.close(spool.fd)
+        spool.close()
         spool.path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
@@ -114,6 +147,16 @@ class Objects(ABC):
         """Let the spool's file appear under a key."""
 
     @abstractmethod
+    def size(self, key: str) -> int:
+        """Return an object's size in bytes.
+
+        Raises
+        ------
+        MissingError
+            There is none.
+        """
+
+    @abstractmethod
     def open(self, key: str) -> BinaryIO:
         """Return an object, seekable.
 
@@ -127,29 +170,42 @@ class Objects(ABC):
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
 
+    @abstractmethod
+    def delete_all(self, request: str) -> None:
+        """Remove all objects of a request."""
+
+    @abstractmethod
+    def usage(self) -> int:
+        """Return the bytes of all objects."""
+
 
 class Folder(Objects):
-    """Objects are files: ``<folder>/<request>/<name>``."""
+    """Objects are files: ``<folder>/objects/<request>/<name>``."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / SPOOL)
-        self._folder = private_directory(folder)
+        self._root = private_directory(folder) / "objects"
 
     def _path(self, key: str) -> Path:
-        return self._folder / "objects" / checked(key)
+        return self._root / checked(key)
 
     def _put(self, spool: Spool, key: str) -> None:
         target = self._path(key)
         with self._lock:  # the last object of a request takes its folder with it
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             spool.path.replace(target)
+        for folder in (target.parent, self._root):  # the records that name it are as durable
+            _sync(folder)
+
+    def size(self, key: str) -> int:
+        """Return an object's size in bytes."""
+        with _missing(key):
+            return self._path(key).stat().st_size
 
     def open(self, key: str) -> BinaryIO:
         """Return an object, seekable."""
-        try:
+        with _missing(key):
             return self._path(key).open("rb")
-        except OSError:
-            raise MissingError(f"there is no object {key[:100]!r}") from None
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
@@ -158,6 +214,20 @@ class Folder(Objects):
             target.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 target.parent.rmdir()
+
+    def delete_all(self, request: str) -> None:
+        """Remove all objects of a request."""
+        folder = self._path(f"{request}/any").parent
+        with self._lock, contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+
+    def usage(self) -> int:
+        """Return the bytes of all objects."""
+        total = 0
+        for one in self._root.glob("*/*"):
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                total += one.stat().st_size
+        return total
 
 
 class Remote(Objects):
@@ -180,18 +250,72 @@ class Remote(Objects):
 
     def _put(self, spool: Spool, key: str) -> None:
         # Stores of objects show one when it is whole.
-        self._system.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
-        self._system.put_file(str(spool.path), self._path(key))
+        path = self._path(key)
+        with _answering(key):
+            self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._system.put_file(str(spool.path), path)
+
+    def size(self, key: str) -> int:
+        """Return an object's size in bytes."""
+        with _answering(key):
+            return int(self._system.size(self._path(key)))
 
     def open(self, key: str) -> BinaryIO:
         """Return an object, seekable."""
-        try:
+        with _answering(key):
             found: BinaryIO = self._system.open(self._path(key), "rb")
-        except FileNotFoundError:
-            raise MissingError(f"there is no object {key[:100]!r}") from None
-        return found
+            return found
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
-        with contextlib.suppress(FileNotFoundError):
-            self._system.rm_file(self._path(key))
+        path = self._path(key)
+        with contextlib.suppress(MissingError), _answering(key):
+            self._system.rm_file(path)
+
+    def delete_all(self, request: str) -> None:
+        """Remove all objects of a request."""
+        folder = self._path(f"{request}/any").rpartition("/")[0]
+        with contextlib.suppress(MissingError), _answering(request):
+            self._system.rm(folder, recursive=True)
+
+    def usage(self) -> int:
+        """Return the bytes of all objects."""
+        with contextlib.suppress(MissingError), _answering("at all"):
+            return int(self._system.du(self._root))
+        return 0
+
+
+def _sync(folder: Path) -> None:
+    """Have a folder's entries survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _missing(key: str) -> Iterator[None]:
+    """Say of what can't be found that it is missing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in ABSENT:
+            raise MissingError(f"there is no object {key[:100]!r}") from None
+        raise
+
+
+@contextlib.contextmanager
+def _answering(key: str) -> Iterator[None]:
+    """Give what a store's library raises (each has errors of its own) as ours."""
+    try:
+        yield
+    except CasitaError:
+        raise
+    except FileNotFoundError:
+        raise MissingError(f"there is no object {key[:100]!r}") from None
+    except Exception as error:
+        raise ServiceError(
+            f"the store of results does not answer: {type(error).__name__}: {error}",
+            hint="see backends.columns.store, and that store's log",
+        ) from error

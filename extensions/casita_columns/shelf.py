@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from casita_columns.objects import Stored
 from casita_columns.records import Records
-from casita_columns.s3 import Stored
 from casita_columns.tables import SUCCESS, Result
 
 

@@ -18,31 +18,36 @@ from urllib.parse import quote, unquote
 
 SKEW_SECONDS = 900
 """How far ``x-amz-date`` may be from our clock, as at S3."""
+METHODS = ("GET", "HEAD")
 MOST_SECONDS = 7 * 86400
 """Longest life of a presigned URL of version 4."""
 ALGORITHM = "AWS4-HMAC-SHA256"
 HEADER = re.compile(
     rf"{ALGORITHM} +Credential=([^,\s]+), *SignedHeaders=([^,\s]+), *Signature=([0-9a-f]{{64}})"
 )
-DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class SignatureError(Exception):
-    """A request is not what it should be.
+class S3Error(Exception):
+    """A request is refused, in S3's terms.
 
     Parameters
     ----------
     code
-        S3's.
+        S3's ("Error responses", Amazon S3 API reference).
     status
         HTTP's.
+    headers
+        That the answer has besides.
     """
 
-    def __init__(self, code: str, message: str, status: int = 403) -> None:
+    def __init__(
+        self, code: str, message: str, status: int = 403, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        self.headers = headers or {}
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,11 @@ def bucket_of(key: bytes, asked: Asked, now: float) -> str:
 
     Raises
     ------
-    SignatureError
+    S3Error
         It is not signed, wrongly, or too long ago.
     """
+    if asked.method not in METHODS:
+        raise S3Error("MethodNotAllowed", "this store is read-only", 405)
     query = [
         (unquote(name), unquote(value))
         for name, _, value in (one.partition("=") for one in asked.query.split("&") if one)
@@ -95,18 +102,20 @@ def bucket_of(key: bytes, asked: Asked, now: float) -> str:
             access = _presigned(key, asked, query, given, now)
         else:
             access = _version_4(key, asked, query, now)
-    except (KeyError, ValueError, OverflowError, UnicodeError) as error:
-        raise SignatureError("InvalidRequest", f"the signature lacks {error}", 400) from None
+    except KeyError as error:
+        raise S3Error("InvalidRequest", f"the signature lacks {error.args[0]}", 400) from None
+    except (ValueError, OverflowError):
+        raise S3Error("InvalidRequest", "the signature can't be read", 400) from None
     bucket, _, end = access.rpartition(".")
     if not (end.isascii() and end.isdigit()) or int(end) < now:
-        raise SignatureError("ExpiredToken", "these credentials have expired")
+        raise S3Error("ExpiredToken", "these credentials have expired")
     return bucket
 
 
 def _version_2(key: bytes, asked: Asked, given: Mapping[str, str], now: float) -> str:
     access, ends = given["AWSAccessKeyId"], int(given["Expires"])
     if ends < now:
-        raise SignatureError("AccessDenied", "this URL has expired")
+        raise S3Error("AccessDenied", "this URL has expired")
     text = f"{asked.method}\n\n\n{given['Expires']}\n{asked.inner}"
     made = hmac.new(secret_of(key, access).encode(), text.encode(), "sha1").digest()
     _compare(base64.b64encode(made).decode(), given["Signature"])
@@ -116,14 +125,14 @@ def _version_2(key: bytes, asked: Asked, given: Mapping[str, str], now: float) -
 def _version_4(key: bytes, asked: Asked, query: list[tuple[str, str]], now: float) -> str:
     found = HEADER.fullmatch(asked.headers.get("authorization", ""))
     if found is None:
-        raise SignatureError("AccessDenied", "the request is not signed")
+        raise S3Error("AccessDenied", "the request is not signed")
     credential, names, signature = found.groups()
     date = asked.headers["x-amz-date"]
     if abs(_seconds(date) - now) > SKEW_SECONDS:
-        raise SignatureError("RequestTimeTooSkewed", "the clocks differ by more than 15 minutes")
+        raise S3Error("RequestTimeTooSkewed", "the clocks differ by more than 15 minutes")
     payload = asked.headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
     if payload not in ("UNSIGNED-PAYLOAD", hashlib.sha256().hexdigest()):
-        raise SignatureError("XAmzContentSHA256Mismatch", "there is no content", 400)
+        raise S3Error("XAmzContentSHA256Mismatch", "there is no content", 400)
     return _signed(key, asked, query, credential, names, signature, date, payload)
 
 
@@ -131,11 +140,11 @@ def _presigned(
     key: bytes, asked: Asked, query: list[tuple[str, str]], given: Mapping[str, str], now: float
 ) -> str:
     if given["X-Amz-Algorithm"] != ALGORITHM:
-        raise SignatureError("InvalidRequest", "the algorithm is unknown", 400)
+        raise S3Error("InvalidRequest", "the algorithm is unknown", 400)
     date, life = given["X-Amz-Date"], int(given["X-Amz-Expires"])
     begins = _seconds(date)
     if not 0 < life <= MOST_SECONDS or begins - SKEW_SECONDS > now or begins + life < now:
-        raise SignatureError("AccessDenied", "this URL has expired, or is not valid yet")
+        raise S3Error("AccessDenied", "this URL has expired, or is not valid yet")
     rest = [one for one in query if one[0] != "X-Amz-Signature"]
     return _signed(
         key,
@@ -160,8 +169,8 @@ def _signed(
     payload: str,
 ) -> str:
     access, day, region, service, end = credential.split("/")
-    if "host" not in names.split(";") or day != date[:8]:
-        raise SignatureError("InvalidRequest", "the host and the day must be signed", 400)
+    if "host" not in names.split(";") or (day, service, end) != (date[:8], "s3", "aws4_request"):
+        raise S3Error("InvalidRequest", "the host, the day and the service must be signed", 400)
     headers = "".join(
         f"{name}:{' '.join(asked.headers[name].split())}\n" for name in names.split(";")
     )
@@ -187,6 +196,6 @@ def _seconds(date: str) -> float:
 
 def _compare(made: str, given: str) -> None:
     if not hmac.compare_digest(made.encode(), given.encode()):
-        raise SignatureError(
+        raise S3Error(
             "SignatureDoesNotMatch", "the signature is not that of the secret key and the request"
         )

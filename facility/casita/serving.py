@@ -188,6 +188,7 @@ class _Watch:
             await self._app(scope, receive, send)
             return
         began, identifier, status = time.monotonic(), uuid.uuid4().hex[:12], 500
+        scope.setdefault("state", {})["request_id"] = identifier
 
         async def answer(message: Message) -> None:
             nonlocal status
