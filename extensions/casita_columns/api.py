@@ -73,9 +73,9 @@ def _add_looking(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
         )
 
     @app.post(f"{prefix}/look")
-    def look(body: LookRequest, caller: StorageToken = user) -> Look:
+    async def look(body: LookRequest, caller: StorageToken = user) -> Look:
         """Tell which trees and columns the first file of a dataset has."""
-        return desk.look(body, caller)
+        return await desk.turns.take(caller.user, desk.look, body, caller)
 
     @app.get(f"{prefix}/datasets")
     def datasets(caller: StorageToken = user) -> list[DatasetState]:
@@ -131,9 +131,9 @@ def _file(one: Result, request: Request, links: Links) -> ResultFile:
 
 def _add_changes(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
     @app.post(f"{prefix}/requests", status_code=201)
-    def submit(body: Submission, caller: StorageToken = user) -> RequestState:
+    async def submit(body: Submission, caller: StorageToken = user) -> RequestState:
         """Ask for columns, as at ``/servicex/transformation``."""
-        return request_state(desk.submit(body, caller))
+        return request_state(await desk.turns.take(caller.user, desk.submit, body, caller))
 
     @app.post(f"{prefix}/requests/{{identifier}}/cancel", status_code=204)
     def cancel(identifier: Identifier, caller: StorageToken = user) -> None:
@@ -141,9 +141,9 @@ def _add_changes(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
         desk.cancel(identifier, caller)
 
     @app.post(f"{prefix}/requests/{{identifier}}/again", status_code=201)
-    def again(identifier: Identifier, caller: StorageToken = user) -> RequestState:
+    async def again(identifier: Identifier, caller: StorageToken = user) -> RequestState:
         """Ask for the same once more, and have all files read anew."""
-        return request_state(desk.again(identifier, caller))
+        return request_state(await desk.turns.take(caller.user, desk.again, identifier, caller))
 
     @app.delete(f"{prefix}/requests/{{identifier}}", status_code=204)
     def delete(identifier: Identifier, caller: StorageToken = user) -> None:

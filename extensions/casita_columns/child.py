@@ -17,7 +17,7 @@ from typing import Any
 from casita_columns.sandbox import Limits, Sandbox
 
 MESSAGE_BYTES = 64 * 1024
-START_SECONDS = 60.0
+START_SECONDS = 30.0
 STDERR_BYTES = 4096
 DIED = "users' code ended its process"
 Progress = Callable[[dict[str, Any]], None]
@@ -70,7 +70,7 @@ class Child:
             It is none, with a sentence for a person.
         """
         self._send({"do": "load", "codegen": codegen}, [selection])
-        self._answer("loaded", START_SECONDS, None)
+        self._answer("loaded", min(START_SECONDS, self._limits.seconds), None)
 
     def transform(
         self, kind: dict[str, Any], form: str, handles: Sequence[int], progress: Progress

@@ -33,6 +33,7 @@ from casita_columns.tables import (
     Request,
     now,
 )
+from casita_columns.turns import Turns
 from casita_columns.upstream import EXECUTOR as UPSTREAM
 from casita_columns.upstream import Upstream
 from casita_columns.wire import FILE_LIST, Submission
@@ -80,6 +81,7 @@ class Desk:
         self._side = side
         self.bell = bell
         self._upstream = upstream
+        self.turns = Turns()
         self._checked: OrderedDict[str, str] = OrderedDict()
 
     @property
@@ -188,7 +190,7 @@ class Desk:
                 ):
                     worker.ask(task, [selection])
             except TaskError as error:
-                if error.kind != "selection":
+                if error.kind == "worker":
                     raise Refused(503, "unavailable", error.message, "try again") from error
                 self._remember(query, error.message)
             else:

@@ -51,9 +51,10 @@ def _add_transformations(app: FastAPI, prefix: str, desk: Desk, links: Links, us
     base = f"{prefix}/servicex/transformation"
 
     @app.post(base, tags=["ServiceX"])
-    def submit(body: wire.Submission, caller: StorageToken = user) -> dict[str, str]:
+    async def submit(body: wire.Submission, caller: StorageToken = user) -> dict[str, str]:
         """Ask for columns."""
-        return {"request_id": desk.submit(body, caller).id}
+        made = await desk.turns.take(caller.user, desk.submit, body, caller)
+        return {"request_id": made.id}
 
     @app.get(base, tags=["ServiceX"])
     def every(caller: StorageToken = user) -> dict[str, Any]:

@@ -46,7 +46,7 @@ PREFIX = "/services/columns"
 VARIABLE = "CASITA_COLUMNS_SERVICE"
 BODY_BYTES = 64 * 2**20
 """Enough for a list of half a million files."""
-SIDE_WORKERS = 2
+SIDE_WORKERS = 4
 TEND_SECONDS = 10.0
 CLEAN_SECONDS = 600.0
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from casita.accounts import account
+from casita.accounts import Account, account
 from casita.errors import CasitaError
 from casita_columns.objects import Objects
 from casita_columns.settings import ColumnsSettings
 
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+NO_VOLUME = CasitaError(
+    "this facility has no volume for results",
+    hint='ask for "object-store", or have the operator set backends.columns.volume',
+)
+
 
 def place(settings: ColumnsSettings, user: str, objects: Objects, key: str) -> Path:
     """Copy an object to ``<volume>/<user>/<request>/<name>``, whole or not at all.
+
+    In the multiuser profile folders and file are the user's own.  Root writes there, so no name is
+    followed but from one open folder to the next: the user may have put links in their places.
 
     Raises
     ------
@@ -24,33 +37,60 @@ def place(settings: ColumnsSettings, user: str, objects: Objects, key: str) -> P
     if settings.volume is None:
         raise NO_VOLUME
     request, _, name = key.partition("/")
-    folder = settings.volume / user / request
+    owner = _owner(user)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".")
-        with os.fdopen(handle, "wb") as out, objects.open(key) as stream:
+        settings.volume.mkdir(parents=True, exist_ok=True)
+        with (
+            _folder(settings.volume, None, None) as volume,
+            _folder(Path(user), volume, owner) as mine,
+            _folder(Path(request), mine, owner) as folder,
+        ):
+            _copy(objects, key, folder, name, owner)
+    except OSError as error:
+        path = settings.volume / user / request
+        raise CasitaError(f"{path}: can't be written: {error.strerror}") from None
+    return settings.volume / user / request / name
+
+
+@contextmanager
+def _folder(name: Path, inside: int | None, owner: Account | None) -> Iterator[int]:
+    """Give a folder, made if need be, as a descriptor."""
+    if inside is not None:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o750, dir_fd=inside)
+    handle = os.open(name, FOLDER if inside is not None else FOLDER & ~os.O_NOFOLLOW, dir_fd=inside)
+    try:
+        if owner is not None:
+            os.fchown(handle, owner.uid, owner.gid)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _copy(objects: Objects, key: str, folder: int, name: str, owner: Account | None) -> None:
+    temporary = f".{secrets.token_hex(8)}"
+    try:
+        with (
+            objects.open(key) as stream,
+            os.fdopen(os.open(temporary, FILE, 0o640, dir_fd=folder), "wb") as out,
+        ):
             shutil.copyfileobj(stream, out, 2**20)
             out.flush()
             os.fsync(out.fileno())
-            os.fchmod(out.fileno(), 0o640)
-        _give(user, folder.parent, folder, Path(temporary))
-        return Path(temporary).rename(folder / name)
-    except OSError as error:
-        raise CasitaError(f"{folder}: can't be written: {error.strerror}") from None
+            if owner is not None:
+                os.fchown(out.fileno(), owner.uid, owner.gid)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
 
 
-def _give(user: str, *paths: Path) -> None:
-    """Make paths a user's, where there are users' accounts."""
-    if os.getuid() == 0:
-        try:
-            one = account(user)
-        except CasitaError:
-            return  # embedded, by root
-        for path in paths:
-            os.chown(path, one.uid, one.gid, follow_symlinks=False)
-
-
-NO_VOLUME = CasitaError(
-    "this facility has no volume for results",
-    hint='ask for "object-store", or have the operator set backends.columns.volume',
-)
+def _owner(user: str) -> Account | None:
+    """Return whose the files are to be, where users have accounts."""
+    if os.getuid() != 0:
+        return None
+    try:
+        return account(user)
+    except CasitaError:
+        return None  # embedded, by root

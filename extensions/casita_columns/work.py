@@ -114,6 +114,9 @@ class Work:
                 self.failed(request, result, error)
             else:
                 self.deliver(request, result, spool, answer)
+        except Exception:
+            logger.exception("a file was not seen to")
+            self._records.fail(result.id, "the service made a mistake; its log says which")
         finally:
             with self._news:
                 self._in_flight[request.owner] -= 1
@@ -170,7 +173,7 @@ class Work:
             events=_count(done, "events"),
             events_in=_count(done, "events_in"),
             bytes_in=_count(done, "bytes_in"),
-            seconds=float(done.get("seconds") or 0),
+            seconds=_seconds(done),
         )
         if not self._records.succeed(result.id, outcome):
             self._objects.delete(key)
@@ -211,6 +214,11 @@ def _count(done: dict[str, Any], name: str) -> int:
     """Return a number that may come from anybody's code."""
     value = done.get(name)
     return value if isinstance(value, int) and 0 <= value < 2**62 else 0
+
+
+def _seconds(done: dict[str, Any]) -> float:
+    value = done.get("seconds")
+    return float(value) if isinstance(value, int | float) and 0 <= value < 1e9 else 0.0
 
 
 def _refuse(request: Request, spool: Spool) -> None:

@@ -305,6 +305,56 @@ def test_a_volume(tmp_path, files):
         assert len(list((volume / "ada" / identifier).glob("*.parquet"))) == 3
 
 
+def test_links_that_a_user_put_into_the_volume_are_not_followed(tmp_path, files):
+    volume, elsewhere = tmp_path / "volume", tmp_path / "elsewhere"
+    volume.mkdir()
+    elsewhere.mkdir()
+    (volume / "ada").symlink_to(elsewhere)
+    with running(settings(tmp_path, {"volume": volume})) as client:
+        identifier = submit(client, body(files[:1], **{"result-destination": "volume"}))
+        assert finished(client, identifier)["files-failed"] == 1
+        assert list(elsewhere.iterdir()) == []
+
+
+FORGED = """
+def run_query(path=None):
+    import json, os, socket
+    for number in range(3, 64):
+        try:
+            one = socket.socket(fileno=os.dup(number))
+            for done in (%s,):
+                one.send(json.dumps({"done": done}).encode())
+        except OSError:
+            pass
+"""
+
+
+@pytest.mark.parametrize(
+    "done", ["7", "{'seconds': 'x', 'events': -5}", "{'seconds': 1e999}", "[]"]
+)
+def test_a_child_that_answers_for_itself_gains_nothing(client, files, done):
+    import base64
+
+    selection = base64.b64encode((FORGED % done).encode()).decode()
+    identifier = submit(client, body(files[:1], codegen="python", selection=selection))
+    assert finished(client, identifier)["files-failed"] == 1
+    assert client.get(f"{PREFIX}/requests").status_code == 200
+    assert finished(client, submit(client, body(files, fresh=True)))["files-completed"] == 3
+
+
+def test_code_that_loops_before_it_is_called_is_refused(tmp_path, files):
+    import base64
+
+    code = base64.b64encode(b"while True: pass").decode()
+    with running(settings(tmp_path, {"file_time": 3})) as client:
+        url, content = f"{PREFIX}/servicex/transformation", body(files)
+        looping = content | {"codegen": "python", "selection": code}
+        answer = client.post(url, json=looping)
+        assert answer.status_code == 400
+        assert "longer than 3 s" in answer.json()["message"]
+        assert finished(client, submit(client, content))["files-completed"] == 3
+
+
 def test_a_store_elsewhere(tmp_path, files):
     with running(settings(tmp_path, {"store": "memory://casita"})) as client:
         identifier = submit(client, body(files))
