@@ -125,11 +125,13 @@ test('a failure does not say its path twice', () => {
   expect(format.messageOf({ path, message: path })).toBe(path);
 });
 
-test('a selection is shown without what is not set; other code generators’ as it is', () => {
-  expect(format.selectionText('[{"treename": "Events", "cut": null}]')).toBe(
-    '[\n  {\n    "treename": "Events"\n  }\n]'
+test('a selection is shown a line for each thing that is set; other text as it is', () => {
+  const query = { treename: 'Events', filter_name: ['a', 'b'], cut: null, aliases: { c: 'a + b' } };
+  expect(format.selectionText(JSON.stringify([query, { treename: { T: 'U' } }]))).toBe(
+    'treename: Events\nfilter_name: a, b\naliases: {"c":"a + b"}\n\ntreename: {"T":"U"}'
   );
   expect(format.selectionText('(call Select)')).toBe('(call Select)');
+  expect(format.selectionText('12')).toBe('12');
 });
 
 describe('a dataset', () => {

@@ -140,17 +140,22 @@ export function messageOf({ path, message }: Pick<FileFailure, 'path' | 'message
   return bare || message;
 }
 
-/** A selection as people read it: JSON in lines, other text as it is. */
+/** A selection as people read it: a line for each thing that is set, other text as it is. */
 export function selectionText(selection: string): string {
   try {
-    return JSON.stringify(JSON.parse(selection, withoutNothing), null, 2);
+    const queries = JSON.parse(selection) as Record<string, unknown>[];
+    return queries.map(one => Object.entries(one).flatMap(lineOf).join('\n')).join('\n\n');
   } catch {
     return selection;
   }
 }
 
-function withoutNothing(_: string, value: unknown): unknown {
-  return value === null ? undefined : value;
+function lineOf([key, value]: [string, unknown]): string[] {
+  if (value === null) {
+    return [];
+  }
+  const text = [value].flat().map(one => (typeof one === 'string' ? one : JSON.stringify(one)));
+  return [`${key}: ${text.join(', ')}`];
 }
 
 /** "Your results: 1.2 MiB of 50 GiB". */
