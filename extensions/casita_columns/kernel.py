@@ -21,7 +21,6 @@ from casita_columns.delivery import (
     trouble_of,
 )
 from casita_columns.display import display
-from casita_columns.lending import lend
 from casita_columns.models import Look, LookRequest, RequestState
 from casita_columns.specification import output_folder, requests_of
 
@@ -123,6 +122,20 @@ def look(*files: str, did: str = "") -> Look:
     """
     with connection().http() as http:
         return Columns(http).look(LookRequest(did=did, files=list(files)))
+
+
+def lend(client: Any) -> None:
+    """Let the workers of a Dask cluster, and those that join it, read files of your requests.
+
+    Parameters
+    ----------
+    client
+        A ``distributed.Client``. ``client.unregister_worker_plugin("casita-columns")`` ends it.
+    """
+    from casita_columns.plugin import Lender
+
+    found = connection()
+    client.register_plugin(Lender(found.url, found.ca))
 
 
 def default_folder() -> Path:

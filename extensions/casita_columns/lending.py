@@ -39,20 +39,6 @@ READ_SECONDS = 120.0
 TRIES = 5
 
 
-def lend(client: Any) -> None:
-    """Let the workers of a Dask cluster, and those that join it, read files of your requests.
-
-    Parameters
-    ----------
-    client
-        A ``distributed.Client``. ``client.unregister_worker_plugin("casita-columns")`` ends it.
-    """
-    from casita_columns.plugin import Lender
-
-    found = connection()
-    client.register_plugin(Lender(found.url, found.ca))
-
-
 class Loan:
     """Takes files and reads them, one after the other, until it is stopped.
 
