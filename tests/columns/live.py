@@ -46,6 +46,8 @@ def settings(folder, columns=None, **more):
 def listening(make):
     """Serve what ``make(url)`` returns, an application, on loopback; gives the url."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
+        # As on sockets that asyncio opens itself; without it, each answer takes 40 ms more.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         server = uvicorn.Server(uvicorn.Config(make(url), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from casita_columns.service import PREFIX
 from tests.columns.live import running, settings
 from tests.columns.test_service import body, finished, submit
+
+from casita_columns.service import PREFIX
 
 PROGRAM = Path(sys.executable).parent / "schemathesis"
 CHECKS = "not_a_server_error,content_type_conformance,response_schema_conformance"
