@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 APT = """#!/bin/sh
 echo "$@" >> {log}
-case "$*" in *install*) cd {bin}; for p in chromium xrootd bwrap; do echo > $p; chmod +x $p; done;; esac
+all="chromium xrootd bwrap"
+case "$*" in *install*) cd {bin}; for p in $all; do echo > $p; chmod +x $p; done;; esac
 """
 
 
