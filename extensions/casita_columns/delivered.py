@@ -65,18 +65,14 @@ class Delivered(Sequence[str]):
         return "servicex"
 
     def fileset(self, tree: str = "", **metadata: Any) -> dict[str, Any]:
-        """Return them as a fileset of coffea's.
+        """Return them as a fileset of coffea's, for its Runner with the format of the files.
 
         Parameters
         ----------
         tree
             Of ROOT files with several, another than the first.
         """
-        path = tree or self.tree if self.request.format != "parquet" else None
-        files = {
-            str(self.folder / one.name): {"object_path": path, "num_entries": one.events}
-            for one in self.results
-        }
+        files = dict.fromkeys(self.files, tree or self.tree)
         metadata = {"request": self.request.id, **metadata}
         return {self.request.title: {"files": files, "metadata": metadata}}
 

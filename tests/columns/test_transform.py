@@ -101,16 +101,15 @@ def same(one, two):
 def test_columns_by_pattern_and_a_cut(transformer, events):
     got = transformer.table({"treename": "Events", "filter_name": "Muon_*", "cut": "MET_pt > 50"})
     want = events[events.MET_pt > 50]
-    assert got.fields == ["Muon_pt", "Muon_eta", "treename"]
+    assert got.fields == ["Muon_pt", "Muon_eta"]
     assert same(got.Muon_pt, want.Muon_pt)
     assert same(got.Muon_eta, want.Muon_eta)
-    assert set(got.treename) == {"Events"}
 
 
 @pytest.mark.parametrize("pattern", [["Muon_pt", "Jet_*"], "/(Muon|Jet)_pt/", "/muon_PT|jet_pt/i"])
 def test_patterns_of_names(transformer, pattern):
     got = transformer.table({"treename": "Events", "filter_name": pattern})
-    assert set(got.fields) == {"Muon_pt", "Jet_pt", "treename"}
+    assert set(got.fields) == {"Muon_pt", "Jet_pt"}
 
 
 def test_types_of_columns(transformer):
@@ -231,7 +230,7 @@ def test_a_field_of_an_rntuple_is_not_taken_for_its_namesake_within_another(
         got = transformer.table(
             {"treename": "Events", "filter_name": pattern}, path=tmp_path / "r.root"
         )
-        assert got.fields == ["Muon_pt", "treename"], pattern
+        assert got.fields == ["Muon_pt"], pattern
         assert same(got.Muon_pt, events.Muon_pt)
 
 

@@ -121,7 +121,8 @@ def _arrow(tree: Tree) -> pyarrow.Table:
     if MARK not in table.column_names and tree.marked:
         indices = pyarrow.array(numpy.zeros(len(table), "i4"))
         column = pyarrow.DictionaryArray.from_arrays(indices, name.dictionary)
-        table = table.append_column(MARK, column.cast(pyarrow.string()))
+        field = pyarrow.field(MARK, pyarrow.string(), nullable=False)
+        table = table.append_column(field, column.cast(pyarrow.string()))
     return table.replace_schema_metadata(None)
 
 

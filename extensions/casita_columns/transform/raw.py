@@ -75,12 +75,14 @@ class Raw:
         DataError
             The file lacks something that is asked for.
         """
+        # One tree needs no mark, and coffea reads no texts from Parquet.
+        marked = sum(len(one.trees) for one in self.queries if isinstance(one, Query)) > 1
         with _file(source) as file:
             for one in self.queries:
                 if isinstance(one, Histograms):
                     yield from _histograms(one, file)
                 else:
-                    yield from _trees(one, file, source)
+                    yield from _trees(one, file, source, marked=marked)
             source.bytes_in = source.bytes_in or int(file.file.source.num_requested_bytes)
 
 
@@ -171,7 +173,7 @@ def _histograms(query: Histograms, file: Any) -> Iterator[Piece]:
         yield Object(name, file[name])
 
 
-def _trees(query: Query, file: Any, source: Opened) -> Iterator[Piece]:
+def _trees(query: Query, file: Any, source: Opened, *, marked: bool) -> Iterator[Piece]:
     for name, called in query.trees.items():
         if name not in file:
             if query.must:
@@ -180,7 +182,7 @@ def _trees(query: Query, file: Any, source: Opened) -> Iterator[Piece]:
         reader = Reader(file[name], query.options)
         source.entries += reader.entries
         for array in reader.steps():
-            yield Tree(called, array, marked=True)
+            yield Tree(called, array, marked=marked)
 
 
 def _near(name: str, there: list[str]) -> str:
