@@ -13,7 +13,6 @@ from casita import __version__
 from casita.auth.verifier import StorageToken
 from casita.errors import CasitaError
 from casita.serving import Refused
-from casita_columns import volume
 from casita_columns.bell import Bell
 from casita_columns.codegens import Codegens
 from casita_columns.finders import Did
@@ -36,6 +35,7 @@ from casita_columns.tables import (
 from casita_columns.turns import Turns
 from casita_columns.upstream import EXECUTOR as UPSTREAM
 from casita_columns.upstream import Upstream
+from casita_columns.volume import no_volume
 from casita_columns.wire import FILE_LIST, Submission
 from casita_columns.work import Work, text_file
 from casita_columns.workers import Pool, TaskError
@@ -151,7 +151,7 @@ class Desk:
                 f"there are {listed}",
             )
         if body.destination == "volume" and self.settings.columns.volume is None:
-            raise Refused(400, "bad_request", volume.NO_VOLUME.message, volume.NO_VOLUME.hint)
+            raise no_volume()
         if self.records.usage(caller.user) >= self.settings.columns.quota:
             raise Refused(
                 400,

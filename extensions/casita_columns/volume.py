@@ -12,15 +12,22 @@ from pathlib import Path
 
 from casita.accounts import Account, account
 from casita.errors import CasitaError
+from casita.serving import Refused
 from casita_columns.objects import Objects
 from casita_columns.settings import ColumnsSettings
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-NO_VOLUME = CasitaError(
-    "this facility has no volume for results",
-    hint='ask for "object-store", or have the operator set backends.columns.volume',
-)
+
+
+def no_volume() -> Refused:
+    """Return what to tell who wants results there where there is none."""
+    return Refused(
+        400,
+        "bad_request",
+        "this facility has no volume for results",
+        'ask for "object-store", or have the operator set backends.columns.volume',
+    )
 
 
 def place(settings: ColumnsSettings, user: str, objects: Objects, key: str) -> Path:
@@ -35,7 +42,7 @@ def place(settings: ColumnsSettings, user: str, objects: Objects, key: str) -> P
         There is no volume, or it can't be written.
     """
     if settings.volume is None:
-        raise NO_VOLUME
+        raise no_volume()
     request, _, name = key.partition("/")
     owner = _owner(user)
     try:

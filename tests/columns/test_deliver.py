@@ -51,8 +51,31 @@ print(json.dumps([list(found), events.MET_pt.tolist(), repr(found), found.filese
     assert [Path(one).name[:6] for one in paths] == ["000000", "000001", "000002"]
     assert "3 files" in shown
     assert parts == 3
-    assert [one["num_entries"] for one in fileset["met"]["files"].values()] == list(map(len, want))
+    assert fileset["met"]["files"] == dict.fromkeys(paths, "Events")
     assert "met: 3 of 3 files" in err
+
+
+def test_coffea_reads_them_in_every_format(ask):
+    told, _ = ask("""
+from coffea import processor
+from coffea.nanoevents import BaseSchema
+import awkward
+class Sum(processor.ProcessorABC):
+    def process(self, events):
+        return {"events": len(events), "met": float(awkward.sum(events.MET_pt))}
+    def postprocess(self, found):
+        return found
+told = []
+for form in ("root-ttree", "root-rntuple", "parquet"):
+    asked = spec(FILES, "MET_pt > 44")
+    asked["General"]["OutputFormat"] = form
+    kind = "parquet" if form == "parquet" else "root"
+    run = processor.Runner(processor.IterativeExecutor(status=False), schema=BaseSchema, format=kind)
+    told.append(run(deliver(asked)["met"].fileset(), processor_instance=Sum()))
+print(json.dumps(told))
+""")
+    assert told[0] == told[1] == told[2]
+    assert told[0]["events"] > 500
 
 
 def test_the_second_time_it_is_there(ask):
