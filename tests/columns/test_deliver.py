@@ -70,7 +70,8 @@ for form in ("root-ttree", "root-rntuple", "parquet"):
     asked = spec(FILES, "MET_pt > 44")
     asked["General"]["OutputFormat"] = form
     kind = "parquet" if form == "parquet" else "root"
-    run = processor.Runner(processor.IterativeExecutor(status=False), schema=BaseSchema, format=kind)
+    one = processor.IterativeExecutor(status=False)
+    run = processor.Runner(one, schema=BaseSchema, format=kind)
     told.append(run(deliver(asked)["met"].fileset(), processor_instance=Sum()))
 print(json.dumps(told))
 """)
