@@ -72,7 +72,7 @@ class Lab:
 
     def card(self, text: str) -> Any:
         """Return the card that holds a text."""
-        return self.page.locator(".casita-Card", has_text=text)
+        return self.page.locator(".casita-Clusters .casita-Card", has_text=text)
 
     def press(self, card: Any, label: str) -> None:
         """Press one of a card's buttons."""

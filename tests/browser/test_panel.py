@@ -28,7 +28,7 @@ def tidy(lab, facility):
         lab.start_over()
     lab.page.keyboard.press("Escape")
     facility.casita("clusters", "stop", "--all", "--yes")
-    expect(lab.page.locator(".casita-Card")).to_have_count(0, timeout=30_000)
+    expect(lab.page.locator(".casita-Clusters .casita-Card")).to_have_count(0, timeout=30_000)
     assert errors == []
 
 
@@ -110,7 +110,7 @@ def test_what_a_terminal_makes_appears_and_what_it_stops_goes(lab, cluster, term
     terminal("rename", cluster, "renamed in a terminal")
     expect(lab.card("renamed in a terminal")).to_be_visible()
     terminal("stop", cluster)
-    expect(lab.page.locator(".casita-Card")).to_have_count(0, timeout=30_000)
+    expect(lab.page.locator(".casita-Clusters .casita-Card")).to_have_count(0, timeout=30_000)
 
 
 def test_workers_are_scaled_and_follow_the_load_and_a_cluster_is_renamed_and_stopped(
@@ -144,7 +144,7 @@ def test_workers_are_scaled_and_follow_the_load_and_a_cluster_is_renamed_and_sto
     expect(card).to_be_visible()
     assert "Analyse <b>" in terminal("list").stdout
     lab.press(card, "Stop")
-    expect(lab.page.locator(".casita-Card")).to_have_count(0, timeout=30_000)
+    expect(lab.page.locator(".casita-Clusters .casita-Card")).to_have_count(0, timeout=30_000)
 
 
 def test_a_cluster_that_computes_is_stopped_only_after_a_question(lab, cluster, connected):
@@ -160,7 +160,7 @@ def test_a_cluster_that_computes_is_stopped_only_after_a_question(lab, cluster, 
     page.get_by_role("button", name="Stop all clusters").click()
     expect(page.get_by_role("dialog")).to_contain_text("scan")
     page.get_by_role("dialog").get_by_role("button", name="Stop").click()
-    expect(page.locator(".casita-Card")).to_have_count(0, timeout=30_000)
+    expect(page.locator(".casita-Clusters .casita-Card")).to_have_count(0, timeout=30_000)
     del slow
 
 
@@ -379,4 +379,4 @@ def test_the_keyboard_is_enough(lab):
     expect(card.get_by_role("button", name="Apply")).to_have_count(0)
     focus(page, "Stop")
     page.keyboard.press("Enter")
-    expect(page.locator(".casita-Card")).to_have_count(0, timeout=30_000)
+    expect(page.locator(".casita-Clusters .casita-Card")).to_have_count(0, timeout=30_000)
