@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from casita.backend import Backend, Finding, Place, Process
-from casita_columns.sandbox import interpreter
 from casita_columns.settings import ColumnsSettings
+from casita_columns.workers.sandbox import interpreter
 
 __all__ = ["backend", "deliver", "lend"]
 PREFIX = "/services/columns"

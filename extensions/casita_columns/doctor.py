@@ -9,10 +9,10 @@ from pathlib import Path
 
 from casita.backend import Finding, Place
 from casita.units import format_size
-from casita_columns.codegens import NEEDS, probe
 from casita_columns.finders import registry
-from casita_columns.sandbox import interpreter, missing
 from casita_columns.settings import ColumnsSettings
+from casita_columns.workers.codegens import NEEDS, probe
+from casita_columns.workers.sandbox import interpreter, missing
 
 LOW_PART = 0.05
 

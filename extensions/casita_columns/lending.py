@@ -27,11 +27,10 @@ from casita.bearer import read
 from casita.client import connection, session
 from casita.errors import CasitaError, LoginError, ServiceError
 from casita.storage import storage_token
-from casita_columns.child import ChildError
-from casita_columns.inputs import InputError
-from casita_columns.sandbox import Limits, interpreter, sandbox
-from casita_columns.work import text_file
-from casita_columns.worker import Worker
+from casita_columns.workers.child import ChildError, text_file
+from casita_columns.workers.inputs import InputError
+from casita_columns.workers.sandbox import Limits, interpreter, sandbox
+from casita_columns.workers.worker import Worker
 
 PREFIX = "/services/columns/loans"
 PAUSE_SECONDS = 1.0

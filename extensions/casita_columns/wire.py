@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from casita_columns.tables import Dataset, DatasetFile, Request, Result
+from casita_columns.records.tables import Dataset, DatasetFile, Request, Result
 
 FILE_LIST = "File List Provided in Request"
 SELECTION_MAX = 512 * 1024

@@ -15,9 +15,9 @@ from casita.auth.scopes import parse
 from casita.auth.verifier import StorageToken
 from casita.backend import Issuer, Trust
 from casita.testing import wait_for
-from casita_columns.sandbox import interpreter
-from casita_columns.service import PREFIX, Service, build
+from casita_columns.service.application import PREFIX, Service, build
 from casita_columns.settings import ColumnsSettings, ServiceSettings
+from casita_columns.workers.sandbox import interpreter
 
 PYTHON = interpreter(None, Path(sys.prefix))
 

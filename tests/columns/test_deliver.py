@@ -181,7 +181,7 @@ print(json.dumps([len(found), len(found.awkward())]))
 
 
 def victim_child(process, victim):
-    return "casita_columns.worker" in " ".join(process.info["cmdline"] or []) and (
+    return "casita_columns.workers.worker" in " ".join(process.info["cmdline"] or []) and (
         process.ppid() in (1, victim)
     )
 

@@ -8,7 +8,7 @@ import pytest
 from tests.columns.live import running, settings
 from tests.columns.test_service import body, finished, submit
 
-from casita_columns.service import PREFIX
+from casita_columns.service.application import PREFIX
 
 PROGRAM = Path(sys.executable).parent / "schemathesis"
 CHECKS = "not_a_server_error,content_type_conformance,response_schema_conformance"

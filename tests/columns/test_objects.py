@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from casita.errors import CasitaError, MissingError, ServiceError
 from casita.testing import wait_for
-from casita_columns.objects import Folder, Objects, Remote, checked
+from casita_columns.store.objects import Folder, Objects, Remote, checked
 
 REQUEST = "0b5a0f7e-1111"
 
@@ -185,7 +185,7 @@ def test_a_name_too_long_for_the_disk_is_of_no_object(tmp_path):
 WRITER = """
 import os, sys
 from pathlib import Path
-from casita_columns.objects import Objects
+from casita_columns.store.objects import Objects
 store = Objects.of("", {}, Path(sys.argv[1]))
 part = b"x" * 2**20
 for number in range(100_000):

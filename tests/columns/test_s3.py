@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.columns.live import listening
 
-from casita_columns import signing
-from casita_columns.objects import Objects, Stored
-from casita_columns.s3 import add_s3
+from casita_columns.store import signing
+from casita_columns.store.objects import Objects, Stored
+from casita_columns.store.s3 import add_s3
 
 KEY = b"secret"
 BUCKET, OTHER = "0123-abc", "0456-def"

@@ -13,9 +13,8 @@ import psutil
 import pytest
 from tests.columns.conftest import nano
 
-from casita_columns.child import Child, ChildError
-from casita_columns.sandbox import Limits, Sandbox, interpreter, missing, sandbox
-from casita_columns.work import text_file
+from casita_columns.workers.child import Child, ChildError, text_file
+from casita_columns.workers.sandbox import Limits, Sandbox, interpreter, missing, sandbox
 
 PYTHON = interpreter(None, Path(sys.prefix))
 LIMITS = Limits(memory=3 * 2**30, cpu=20, output=8 * 2**20, seconds=8)

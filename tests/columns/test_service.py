@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.columns.live import running, settings
 
-from casita_columns.service import PREFIX
+from casita_columns.service.application import PREFIX
 
 RAW = '[{"treename": "Events", "filter_name": ["MET_pt"], "cut": "MET_pt > 50"}]'
 
@@ -255,6 +255,14 @@ def test_a_request_is_cancelled(client, files, method):
     assert finished(client, submit(client, body(files[:1], fresh=True)))["status"] == "Complete"
 
 
+def test_whenever_a_request_is_cancelled_its_workers_are_free(client, files):
+    for pause in (0, 0.01, 0.03, 0.1, 0.3) * 2:
+        identifier = submit(client, body(files, **slow(300)))
+        time.sleep(pause)
+        client.post(f"{PREFIX}/servicex/transformation/{identifier}/cancel")
+    assert finished(client, submit(client, body(files, fresh=True)))["files-completed"] == 3
+
+
 def test_others_are_served_while_somebody_loops(client, files):
     identifier = submit(client, body(files[:1], **slow(300)))
     other = submit(client, body(files, fresh=True), **{"X-User": "bob"})
@@ -386,7 +394,7 @@ def test_housekeeping(tmp_path, files):
         with client.service.records._writing() as session:
             from sqlalchemy import update
 
-            from casita_columns.tables import Request as Row
+            from casita_columns.records.tables import Request as Row
 
             session.execute(update(Row).values(finished=1.0))
         client.service._clean()

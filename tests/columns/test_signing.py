@@ -11,8 +11,8 @@ from botocore.credentials import Credentials
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from casita_columns import signing
-from casita_columns.signing import Asked, S3Error
+from casita_columns.store import signing
+from casita_columns.store.signing import Asked, S3Error
 
 KEY = b"the service's secret"
 BUCKET = "0123-abc"

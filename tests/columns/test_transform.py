@@ -14,11 +14,10 @@ import pytest
 import uproot
 from tests.columns.conftest import nano
 
-from casita_columns.child import Child, ChildError
-from casita_columns.codegens import probe
-from casita_columns.inputs import served
-from casita_columns.sandbox import Limits, interpreter, sandbox
-from casita_columns.work import text_file
+from casita_columns.workers.child import Child, ChildError, text_file
+from casita_columns.workers.codegens import probe
+from casita_columns.workers.inputs import served
+from casita_columns.workers.sandbox import Limits, interpreter, sandbox
 
 PYTHON = interpreter(None, Path(sys.prefix))
 LIMITS = Limits(memory=4 * 2**30, cpu=300, output=2**30, seconds=120)
@@ -296,7 +295,7 @@ class Far:
         self.requests, self.read_bytes, self.fail = 0, 0, fail
 
     def read(self, ranges):
-        from casita_columns.inputs import InputError
+        from casita_columns.workers.inputs import InputError
 
         self.requests += 1
         if self.fail and self.requests > 2:

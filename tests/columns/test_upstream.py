@@ -10,8 +10,8 @@ import pytest
 from tests.columns.live import PYTHON, running, settings
 from tests.columns.test_service import body, finished, rows, submit
 
-from casita_columns.codegens import probe
-from casita_columns.service import PREFIX
+from casita_columns.service.application import PREFIX
+from casita_columns.workers.codegens import probe
 
 OWN = Path(sys.prefix) / "bin" / "python"
 QASTLE = (

@@ -319,7 +319,7 @@ def test_every_route_of_the_cache_is_in_the_reference(tmp_path):
 
 def test_every_route_of_column_delivery_is_in_the_reference(site):
     from casita_columns import PREFIX, backend
-    from casita_columns.service import Service, ServiceSettings, build
+    from casita_columns.service.application import Service, ServiceSettings, build
 
     (process,) = backend.processes(site.settings(backend), site.place(backend))
     given = process.environment["CASITA_COLUMNS_SERVICE"]

@@ -15,13 +15,18 @@ from typing import Any
 import uproot
 
 from . import language
+from .ahead import ahead
 from .pieces import DataError, Object, Piece, SelectionError, Tree
 from .reading import Reader
 from .stream import Opened
 
 TEXTS = ("expressions", "filter_name", "filter_typename")
-FIELDS = ("treename", *TEXTS, "cut", "aliases", "fail_on_missing_trees")
-IGNORED = ("use_standard_awkward_axis",)
+SWITCHES = ("fail_on_missing_trees", "use_standard_awkward_axis")
+FIELDS = ("treename", *TEXTS, "cut", "aliases", *SWITCHES)
+PATTERN = "*?[/"
+"""What names of histograms hold when they are patterns (but a slash within is a folder's)."""
+TREES = ("TTree", "ROOT::RNTuple", "ROOT::Experimental::RNTuple", "TDirectory", "TDirectoryFile")
+"""Classes of what is there but no histogram."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Query:
     """For ``TTree.arrays``."""
     must: bool
     """Whether a tree that is missing is an error."""
+    standard: bool
+    """Whether functions work along awkward's axes."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +98,23 @@ def _query(item: Any, place: str) -> Query | Histograms:
         raise SelectionError(f"{place} is no object")
     given = {key: value for key, value in item.items() if value is not None}
     if "copy_histograms" in given:
+        if len(given) > 1:
+            raise SelectionError(f"{place}: copy_histograms goes alone; make it a query of its own")
         names = given["copy_histograms"]
         return Histograms(tuple(_texts(names, f"{place}: copy_histograms")))
-    if unknown := [key for key in given if key not in (*FIELDS, *IGNORED)]:
+    if unknown := [key for key in given if key not in FIELDS]:
         near = difflib.get_close_matches(unknown[0], FIELDS, 1)
         hint = f"; do you mean {near[0]!r}?" if near else f": there are {', '.join(FIELDS)}"
         raise SelectionError(f"{place}: nothing is called {unknown[0]!r}{hint}")
     if "treename" not in given:
         raise SelectionError(f"{place}: treename is missing")
+    for key in SWITCHES:
+        if not isinstance(given.get(key, False), bool):
+            raise SelectionError(f"{place}: {key} is neither true nor false")
     return Query(
         _named(given["treename"], f"{place}: treename"),
         _options(given, place),
-        given.get("fail_on_missing_trees") is True,
+        *(given.get(key, False) for key in SWITCHES),
     )
 
 
@@ -167,10 +179,19 @@ def _file(source: Opened) -> Any:
 
 
 def _histograms(query: Histograms, file: Any) -> Iterator[Piece]:
+    """Yield objects by their names, or by patterns as uproot has them; each one once."""
+    kinds = file.classnames(cycle=False)
+    there = [name for name, kind in kinds.items() if kind not in TREES]
+    found: dict[str, None] = {}
     for name in query.names:
-        if name not in file:
-            raise DataError(f"there is no histogram {name!r}{_near(name, file.keys(cycle=False))}")
-        yield Object(name, file[name])
+        if name in there:
+            found[name] = None
+            continue
+        if not any(one in name.strip("/") or name.startswith("/") for one in PATTERN):
+            raise DataError(f"there is no histogram {name!r}{_near(name, there)}")
+        fits = file.keys(filter_name=name, cycle=False)
+        found |= dict.fromkeys(one for one in fits if one in there)
+    yield from (Object(name, file[name]) for name in found)
 
 
 def _trees(query: Query, file: Any, source: Opened, *, marked: bool) -> Iterator[Piece]:
@@ -179,9 +200,9 @@ def _trees(query: Query, file: Any, source: Opened, *, marked: bool) -> Iterator
             if query.must:
                 raise DataError(f"there is no tree {name!r}{_near(name, file.keys(cycle=False))}")
             continue
-        reader = Reader(file[name], query.options)
+        reader = Reader(file[name], query.options, standard=query.standard)
         source.entries += reader.entries
-        for array in reader.steps():
+        for array in ahead(reader.steps()):
             yield Tree(called, array, marked=marked)
 
 

@@ -8,14 +8,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import awkward
 import uproot
 
 from . import language
 from .pieces import DataError
 
 FILTERS = ("filter_name", "filter_typename")
-STEP = "50 MB"
-STEP_ENTRIES = 200_000
+STEP = "16 MB"
+"""What is read of a TTree at a time: much less than is held for a row group, and enough for numpy's
+speed."""
+STEP_ENTRIES = 100_000
 """Of RNTuples, whose memory uproot does not estimate."""
 
 
@@ -26,13 +29,21 @@ class Reader:
     ----------
     options
         ``expressions``, ``cut``, ``filter_name``, ``filter_typename``, ``aliases``.
+    standard
+        Whether functions work along awkward's axes (:mod:`.language`).
+
+    Raises
+    ------
+    DataError
+        It is no tree, or lacks a column.
     """
 
-    def __init__(self, tree: Any, options: Mapping[str, Any]) -> None:
+    def __init__(self, tree: Any, options: Mapping[str, Any], *, standard: bool = False) -> None:
         if not hasattr(tree, "num_entries"):
             raise DataError(f"{getattr(tree, 'name', 'this')} is no tree")
         self._tree = tree
         self._options = dict(options)
+        self._standard = standard
         self.entries = int(tree.num_entries)
         self._wanted = self._top_level()
         self._refuse()
@@ -52,7 +63,7 @@ class Reader:
     def _refuse(self) -> None:
         """Refuse columns that are not there."""
         there = self._tree.keys()
-        known = {*there, *self._options.get("aliases", ()), *language.functions(), "np", "numpy"}
+        known = {*there, *self._options.get("aliases", ()), *language.functions(), language.GETTER}
         wanted = [*self._options.get("expressions", ()), self._options.get("cut") or "0"]
         wanted += self._options.get("aliases", {}).values()
         for text in wanted:
@@ -71,14 +82,29 @@ class Reader:
                 raise DataError(_missing(name, there))
 
     def steps(self) -> Iterator[Any]:
-        """Yield awkward arrays of events that pass the cut; one at least, maybe without events."""
-        if isinstance(self._tree, uproot.behaviors.TTree.TTree):
-            yield from self._of_ttree()
-        else:
-            yield from self._of_rntuple()
+        """Yield awkward arrays of events that pass the cut; one at least, maybe without events.
+
+        Raises
+        ------
+        DataError
+            There is nothing to yield, or a column can't be read or computed.
+        """
+        read = self._of_ttree if isinstance(self._tree, uproot.TTree) else self._of_rntuple
+        some = False
+        try:
+            for array in read():
+                if not array.fields:
+                    break
+                some = True
+                yield array
+        except (uproot.KeyInFileError, ValueError) as error:
+            raise _unreadable(error) from error
+        if not some:
+            raise DataError(f"{self._tree.name}: no column fits what is asked for")
 
     def _of_ttree(self) -> Iterator[Any]:
-        options = {**self._options, "language": language.language(), "library": "ak"}
+        spoken = language.Language(standard=self._standard)
+        options = {**self._options, "language": spoken, "library": "ak"}
         if self.entries == 0:
             yield self._tree.arrays(entry_stop=0, **options)
             return
@@ -91,26 +117,26 @@ class Reader:
     def _step(self, start: int, stop: int) -> Any:
         """Return a part of an RNTuple; aliases, expressions and cut are computed here."""
         options, part = self._options, {"entry_start": start, "entry_stop": stop}
-        filters = {
-            key: options[key] for key in ("filter_name", "filter_typename") if key in options
-        }
+        filters = {key: options[key] for key in FILTERS if key in options}
         texts = [*options.get("expressions", ()), *options.get("aliases", {}).values()]
         texts += [options["cut"]] if "cut" in options else []
         used = sorted({name for text in texts for name in self._fields(text)})
         columns = _columns(self._tree.arrays(filter_name=used, **part)) if used else {}
-        for name, text in options.get("aliases", {}).items():
-            columns[name] = language.evaluated(text, columns)
-        if "expressions" in options:
-            import awkward
 
-            found = awkward.zip(
-                {one: language.evaluated(one, columns) for one in options["expressions"]},
-                depth_limit=1,
-            )
+        def value(text: str, *, cut: bool = False) -> Any:
+            def compute() -> Any:
+                return language.evaluated(text, columns, standard=self._standard)
+
+            return language.checked(text, compute, stop - start, cut=cut)
+
+        for name, text in options.get("aliases", {}).items():
+            columns[name] = value(text)
+        if "expressions" in options:
+            found = awkward.zip({one: value(one) for one in options["expressions"]}, depth_limit=1)
         else:
             found = self._tree.arrays(**filters, **part)
             found = found[[one for one in found.fields if one in self._wanted]]
-        return found[language.evaluated(options["cut"], columns)] if "cut" in options else found
+        return found[value(options["cut"], cut=True) != 0] if "cut" in options else found
 
     def _fields(self, text: str) -> Iterator[str]:
         there = set(self._tree.keys())
@@ -132,6 +158,28 @@ def _matcher(pattern: str) -> Callable[[str], Any]:
             flags |= getattr(re, one.upper())
         return re.compile(found[1], flags).search
     return re.compile(fnmatch.translate(pattern)).match
+
+
+def _unreadable(error: Exception) -> Exception:
+    """Return what to say of an error of uproot's."""
+    if isinstance(error, DataError):
+        return error
+    if isinstance(error, uproot.KeyInFileError):
+        return DataError(f"there is no column {error.key!r}")
+    first, *rest = str(error).strip().splitlines() or ["no message"]
+    place = [line.partition(":")[2] for line in rest if line.startswith("in object ")]
+    if not place or "Awkward Array" not in first:
+        return error
+    kind = re.search(r"AsObjects\((?:Model_)?(\w+?)(?:_v\d+)?\)", first)
+    what = f", of type {_class_name(kind[1])}," if kind else ""
+    return DataError(
+        f"the column {place[0]!r}{what} can't be read as an array: leave it out (filter_name)"
+    )
+
+
+def _class_name(text: str) -> str:
+    """Return a C++ class's name, which uproot has made one of Python's."""
+    return re.sub(r"_((?:[0-9a-f]{2})+)_", lambda found: bytes.fromhex(found[1]).decode(), text)
 
 
 def _missing(name: str, there: list[str]) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import Session
 
-from casita_columns.tables import Table
+from casita_columns.records.tables import Table
 
 
 def open_engine(url: str) -> Engine:

@@ -13,8 +13,8 @@ from pathlib import Path
 from casita.accounts import Account, account
 from casita.errors import CasitaError
 from casita.serving import Refused
-from casita_columns.objects import Objects
 from casita_columns.settings import ColumnsSettings
+from casita_columns.store.objects import Objects
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

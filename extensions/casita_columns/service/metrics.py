@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from casita_columns.records import Records
-from casita_columns.workers import Pool
+from casita_columns.records.requests import Records
+from casita_columns.workers.pool import Pool
 
 
 class Columns(Collector):

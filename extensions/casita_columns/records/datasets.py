@@ -10,8 +10,8 @@ from itertools import islice
 from sqlalchemy import delete, exists, insert, select
 
 from casita.errors import MissingError
-from casita_columns.database import Database, batches
-from casita_columns.tables import FOUND, Dataset, DatasetFile, Request, now
+from casita_columns.records.database import Database, batches
+from casita_columns.records.tables import FOUND, Dataset, DatasetFile, Request, now
 
 BATCH = 5000
 """Files that are inserted at once."""

@@ -11,10 +11,10 @@ from casita.auth.verifier import StorageToken
 from casita.errors import MissingError
 from casita.serving import Refused
 from casita_columns import wire
-from casita_columns.access import Access
-from casita_columns.desk import Desk
-from casita_columns.links import Links
-from casita_columns.pages import results_page
+from casita_columns.service.access import Access
+from casita_columns.service.desk import Desk
+from casita_columns.service.pages import results_page
+from casita_columns.store.links import Links
 
 Number = Annotated[int, Path(ge=0, lt=2**62)]
 Identifier = Annotated[str, Path(max_length=100)]

@@ -13,15 +13,10 @@ from casita import __version__
 from casita.auth.verifier import StorageToken
 from casita.errors import CasitaError
 from casita.serving import Refused
-from casita_columns.bell import Bell
-from casita_columns.codegens import Codegens
 from casita_columns.finders import Did
-from casita_columns.lookup import Lookup
 from casita_columns.models import Look, LookRequest
-from casita_columns.objects import Objects
-from casita_columns.records import Records
-from casita_columns.settings import ServiceSettings
-from casita_columns.tables import (
+from casita_columns.records.requests import Records
+from casita_columns.records.tables import (
     BAD_DATASET,
     DONE,
     FOUND,
@@ -32,13 +27,19 @@ from casita_columns.tables import (
     Request,
     now,
 )
-from casita_columns.turns import Turns
-from casita_columns.upstream import EXECUTOR as UPSTREAM
-from casita_columns.upstream import Upstream
-from casita_columns.volume import no_volume
+from casita_columns.service.bell import Bell
+from casita_columns.service.lookup import Lookup
+from casita_columns.service.turns import Turns
+from casita_columns.service.upstream import EXECUTOR as UPSTREAM
+from casita_columns.service.upstream import Upstream
+from casita_columns.service.work import Work
+from casita_columns.settings import ServiceSettings
+from casita_columns.store.objects import Objects
+from casita_columns.store.volume import no_volume
 from casita_columns.wire import FILE_LIST, Submission
-from casita_columns.work import Work, text_file
-from casita_columns.workers import Pool, TaskError
+from casita_columns.workers.child import text_file
+from casita_columns.workers.codegens import Codegens
+from casita_columns.workers.pool import Pool, TaskError
 
 logger = logging.getLogger("casita.columns")
 CHECKED_MAX = 1000

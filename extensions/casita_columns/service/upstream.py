@@ -18,11 +18,8 @@ import httpx
 
 from casita.bearer import claims
 from casita.errors import CasitaError, LoginError, MissingError, ServiceError
-from casita_columns.bell import Bell
-from casita_columns.objects import Objects
-from casita_columns.records import Outcome, Records
-from casita_columns.settings import Upstream as UpstreamSettings
-from casita_columns.tables import (
+from casita_columns.records.requests import Outcome, Records
+from casita_columns.records.tables import (
     CANCELED,
     COMPLETE,
     DONE,
@@ -30,6 +27,9 @@ from casita_columns.tables import (
     RUNNING,
     Request,
 )
+from casita_columns.service.bell import Bell
+from casita_columns.settings import Upstream as UpstreamSettings
+from casita_columns.store.objects import Objects
 from casita_columns.wire import FILE_LIST, object_name
 
 logger = logging.getLogger("casita.columns")

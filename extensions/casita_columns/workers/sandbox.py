@@ -18,7 +18,7 @@ from pathlib import Path
 
 from casita.errors import CasitaError
 
-TRANSFORM = Path(__file__).parent / "transform"
+TRANSFORM = Path(__file__).parent.parent / "transform"
 SCRATCH_BYTES = 512 * 2**20
 """Size of the child's ``/tmp``; it counts as memory of this machine."""
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin")

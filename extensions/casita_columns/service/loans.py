@@ -16,12 +16,12 @@ from pydantic import BaseModel, Field
 from casita.auth.verifier import StorageToken
 from casita.errors import MissingError
 from casita.serving import Refused
-from casita_columns.access import Access
-from casita_columns.desk import Desk
-from casita_columns.objects import Spool
-from casita_columns.tables import Request as RequestRow
-from casita_columns.tables import Result
-from casita_columns.workers import TaskError
+from casita_columns.records.tables import Request as RequestRow
+from casita_columns.records.tables import Result
+from casita_columns.service.access import Access
+from casita_columns.service.desk import Desk
+from casita_columns.store.objects import Spool
+from casita_columns.workers.pool import TaskError
 
 CLUSTER = "cluster"
 LEASE_SECONDS = 60.0

@@ -11,10 +11,6 @@ from fastapi.responses import StreamingResponse
 
 from casita import __version__
 from casita.auth.verifier import StorageToken
-from casita_columns.access import Access
-from casita_columns.codegens import TITLES
-from casita_columns.desk import Desk
-from casita_columns.links import Links
 from casita_columns.models import (
     DONE,
     Codegen,
@@ -27,8 +23,12 @@ from casita_columns.models import (
     ResultFile,
     Service,
 )
-from casita_columns.tables import FAILURE, SUCCESS, Dataset, Request, Result, now
+from casita_columns.records.tables import FAILURE, SUCCESS, Dataset, Request, Result, now
+from casita_columns.service.access import Access
+from casita_columns.service.desk import Desk
+from casita_columns.store.links import Links
 from casita_columns.wire import Submission
+from casita_columns.workers.codegens import TITLES
 
 FAILURES_MAX = 100
 BEAT_SECONDS = 15.0

@@ -19,8 +19,8 @@ from typing import Any
 
 from casita.accounts import account
 from casita.errors import CasitaError
-from casita_columns.child import MESSAGE_BYTES
-from casita_columns.sandbox import Limits, Sandbox
+from casita_columns.workers.child import MESSAGE_BYTES
+from casita_columns.workers.sandbox import Limits, Sandbox
 
 logger = logging.getLogger("casita.columns")
 VARIABLE = "CASITA_COLUMNS_WORKER"
@@ -92,7 +92,7 @@ class Worker:
             The user has no account here.
         """
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [self.crew.python, "-m", "casita_columns.worker"]
+        command = [self.crew.python, "-m", "casita_columns.workers.worker"]
         self._token_at = time.monotonic()
         with theirs:
             self._process = subprocess.Popen(

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import httpx
 
-from casita_columns.access import Access
 from casita_columns.finders import Context, LookupFailed, NotThere
-from casita_columns.inputs import version_of
+from casita_columns.service.access import Access
 from casita_columns.settings import ServiceSettings
-from casita_columns.workers import Pool
+from casita_columns.workers.inputs import version_of
+from casita_columns.workers.pool import Pool
 
 TEXT_BYTES = 256 * 2**20
 CACHE = "cache"

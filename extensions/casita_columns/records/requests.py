@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, sel
 from sqlalchemy.orm import Session, aliased
 
 from casita.errors import MissingError
-from casita_columns.database import batches
-from casita_columns.datasets import Datasets
-from casita_columns.tables import (
+from casita_columns.records.database import batches
+from casita_columns.records.datasets import Datasets
+from casita_columns.records.tables import (
     CANCELED,
     COMPLETE,
     DONE,
@@ -242,10 +242,11 @@ class Records(Datasets):
             return int(given.rowcount)  # type: ignore[attr-defined]
 
     def taken(self, identifier: int) -> Result | None:
-        """Return a file that is under way."""
+        """Return a file that is under way, and still wanted."""
+        running = exists().where(Request.id == Result.request_id, Request.state == RUNNING)
+        found = select(Result).where(Result.id == identifier, Result.state == TAKEN, running)
         with self._reading() as session:
-            found = session.get(Result, identifier)
-            return found if found is not None and found.state == TAKEN else None
+            return session.scalars(found).first()
 
     def succeed(self, identifier: int, outcome: Outcome) -> bool:
         """Note a result, and only then count it; returns whether it was wanted."""

@@ -1,10 +1,10 @@
-"""Which objects a request has, for the store's doors (:mod:`casita_columns.s3`)."""
+"""Which objects a request has, for the store's doors (:mod:`casita_columns.store.s3`)."""
 
 from __future__ import annotations
 
-from casita_columns.objects import Stored
-from casita_columns.records import Records
-from casita_columns.tables import SUCCESS, Result
+from casita_columns.records.requests import Records
+from casita_columns.records.tables import SUCCESS, Result
+from casita_columns.store.objects import Stored
 
 
 class Shelf:

@@ -11,10 +11,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from casita_columns.sandbox import Limits, Sandbox
+from casita_columns.workers.sandbox import Limits, Sandbox
 
 MESSAGE_BYTES = 64 * 1024
 START_SECONDS = 30.0
@@ -180,6 +181,19 @@ class Child:
         """End it and forget what it wrote."""
         self.kill()
         self._stderr.close()
+
+
+@contextmanager
+def text_file(text: str) -> Iterator[int]:
+    """Give a descriptor of an unnamed file that holds a text."""
+    handle = os.memfd_create("selection")
+    try:
+        with os.fdopen(os.dup(handle), "w", encoding="utf-8") as out:
+            out.write(text)
+        os.lseek(handle, 0, os.SEEK_SET)
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _parsed(received: bytes) -> dict[str, Any]:

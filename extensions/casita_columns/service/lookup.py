@@ -11,12 +11,12 @@ from itertools import islice
 
 from casita.errors import CasitaError
 from casita.serving import Refused
-from casita_columns.datasets import BATCH, File
 from casita_columns.finders import BadName, Did, Found, NotThere, parse, registry
-from casita_columns.listing import Listing
-from casita_columns.records import Records
+from casita_columns.records.datasets import BATCH, File
+from casita_columns.records.requests import Records
+from casita_columns.records.tables import BAD_NAME, FAILED_LOOKUP, NOT_THERE, Dataset, now
+from casita_columns.service.listing import Listing
 from casita_columns.settings import ColumnsSettings
-from casita_columns.tables import BAD_NAME, FAILED_LOOKUP, NOT_THERE, Dataset, now
 
 logger = logging.getLogger("casita.columns")
 PARALLEL = 4

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from casita import __version__
-from casita_columns import signing
-from casita_columns.tables import Request
+from casita_columns.records.tables import Request
+from casita_columns.store import signing
 
 LINK_SECONDS = 12 * 3600
 PAGE_SECONDS = 7 * 86400

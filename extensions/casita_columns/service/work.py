@@ -6,19 +6,18 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from casita.errors import CasitaError
-from casita_columns import volume
-from casita_columns.bell import Bell
-from casita_columns.objects import Objects, Spool
-from casita_columns.records import Outcome, Records
+from casita_columns.records.requests import Outcome, Records
+from casita_columns.records.tables import Request, Result
+from casita_columns.service.bell import Bell
 from casita_columns.settings import ColumnsSettings
-from casita_columns.tables import Request, Result
+from casita_columns.store import volume
+from casita_columns.store.objects import Objects, Spool
 from casita_columns.wire import object_name
-from casita_columns.workers import Pool, TaskError, Worker
+from casita_columns.workers.child import text_file
+from casita_columns.workers.pool import Pool, TaskError, Worker
 
 logger = logging.getLogger("casita.columns")
 LOOK_SECONDS = 2.0
@@ -137,6 +136,9 @@ class Work:
             with self._news:
                 self._at[result.id] = (request.id, worker)
             try:
+                # Who cancels it from now on finds the worker; who did so before could not.
+                if self._records.taken(result.id) is None:
+                    raise TaskError("worker", "the request was cancelled")
                 answer = worker.ask(task, [selection, spool.fd])
             finally:
                 with self._news:
@@ -232,16 +234,3 @@ def _refuse(request: Request, spool: Spool) -> None:
     magic = MAGIC[request.form]
     if os.pread(spool.fd, len(magic), 0) != magic:
         raise TaskError("output", f"what was made is no file of the format {request.form}")
-
-
-@contextmanager
-def text_file(text: str) -> Iterator[int]:
-    """Give a descriptor of an unnamed file that holds a text."""
-    handle = os.memfd_create("selection")
-    try:
-        with os.fdopen(os.dup(handle), "w", encoding="utf-8") as out:
-            out.write(text)
-        os.lseek(handle, 0, os.SEEK_SET)
-        yield handle
-    finally:
-        os.close(handle)

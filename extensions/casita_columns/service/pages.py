@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from casita_columns.tables import FAILURE, Request, Result
+from casita_columns.records.tables import FAILURE, Request, Result
 
 SHOWN = 200
 STYLE = """

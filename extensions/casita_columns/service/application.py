@@ -1,4 +1,4 @@
-"""``python -m casita_columns.service``: the hub service ``columns``."""
+"""The FastAPI application, and what runs beside its requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,34 +15,33 @@ from fastapi import FastAPI
 
 from casita import __version__
 from casita.files import private_directory
-from casita.serving import equip, serve
-from casita_columns import metrics
-from casita_columns.access import Access
-from casita_columns.answers import add_answers
-from casita_columns.api import add_api
-from casita_columns.bell import Bell
-from casita_columns.codegens import probe
-from casita_columns.database import open_engine
-from casita_columns.desk import Desk
-from casita_columns.links import Links
-from casita_columns.listing import Listing
-from casita_columns.loans import add_loans
-from casita_columns.lookup import Lookup
-from casita_columns.objects import Objects
-from casita_columns.records import Records
-from casita_columns.rest import add_rest
-from casita_columns.s3 import add_s3
-from casita_columns.sandbox import Limits, sandbox
+from casita.serving import equip
+from casita_columns.records.database import open_engine
+from casita_columns.records.requests import Records
+from casita_columns.records.tables import now
+from casita_columns.service import metrics
+from casita_columns.service.access import Access
+from casita_columns.service.answers import add_answers
+from casita_columns.service.api import add_api
+from casita_columns.service.bell import Bell
+from casita_columns.service.desk import Desk
+from casita_columns.service.listing import Listing
+from casita_columns.service.loans import add_loans
+from casita_columns.service.lookup import Lookup
+from casita_columns.service.rest import add_rest
+from casita_columns.service.upstream import Upstream
+from casita_columns.service.work import Work
 from casita_columns.settings import ServiceSettings
-from casita_columns.shelf import Shelf
-from casita_columns.tables import now
-from casita_columns.upstream import Upstream
-from casita_columns.work import Work
-from casita_columns.workers import Crew, Pool
+from casita_columns.store.links import Links
+from casita_columns.store.objects import Objects
+from casita_columns.store.s3 import add_s3
+from casita_columns.store.shelf import Shelf
+from casita_columns.workers.codegens import probe
+from casita_columns.workers.pool import Crew, Pool
+from casita_columns.workers.sandbox import Limits, sandbox
 
 logger = logging.getLogger("casita.columns")
 PREFIX = "/services/columns"
-VARIABLE = "CASITA_COLUMNS_SERVICE"
 BODY_BYTES = 64 * 2**20
 """Enough for a list of half a million files."""
 SIDE_WORKERS = 4
@@ -176,9 +174,3 @@ def build(service: Service) -> FastAPI:
         return {"alive": True, "ready": True, "version": __version__}
 
     return app
-
-
-if __name__ == "__main__":
-    given = ServiceSettings.model_validate_json(os.environ.pop(VARIABLE))
-    os.chdir(Path("/"))
-    serve(build(Service(given)), given.port)

@@ -17,11 +17,11 @@ from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from casita.errors import CasitaError, MissingError
-from casita_columns import signing
-from casita_columns.bucket_list import NAMESPACE, listed, xml_text
-from casita_columns.objects import Objects, Stored
-from casita_columns.ranges import RangeError, wanted
-from casita_columns.signing import S3Error
+from casita_columns.store import signing
+from casita_columns.store.bucket_list import NAMESPACE, listed, xml_text
+from casita_columns.store.objects import Objects, Stored
+from casita_columns.store.ranges import RangeError, wanted
+from casita_columns.store.signing import S3Error
 
 CHUNK = 2**20
 MESSAGE_MAX = 200

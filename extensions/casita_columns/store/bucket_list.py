@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
-from casita_columns.objects import Stored
-from casita_columns.signing import S3Error
+from casita_columns.store.objects import Stored
+from casita_columns.store.signing import S3Error
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 KEYS_MAX = 1000

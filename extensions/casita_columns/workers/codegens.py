@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from casita_columns.sandbox import TRANSFORM, Sandbox
+from casita_columns.workers.sandbox import TRANSFORM, Sandbox
 
 TITLES = {
     "uproot-raw": "uproot: columns, cut and aliases of trees",

@@ -1,4 +1,4 @@
-"""``python -m casita_columns.worker``: reads files for one user, with that user's rights.
+"""``python -m casita_columns.workers.worker``: reads files for one user, with that user's rights.
 
 The service starts it, in the multiuser profile under the user's account, and sends it one task
 after the other over an inherited socket (``SOCK_SEQPACKET``, JSON; files come along as
@@ -36,9 +36,9 @@ from typing import Any
 
 from casita.bearer import write
 from casita.errors import CasitaError
-from casita_columns.child import Child, ChildError
-from casita_columns.inputs import InputError, open_local, open_remote, served, version_of
-from casita_columns.sandbox import Limits, Sandbox
+from casita_columns.workers.child import Child, ChildError
+from casita_columns.workers.inputs import InputError, open_local, open_remote, served, version_of
+from casita_columns.workers.sandbox import Limits, Sandbox
 
 VARIABLE = "CASITA_COLUMNS_WORKER"
 MESSAGE_BYTES = 256 * 1024
@@ -217,12 +217,18 @@ def main() -> None:
         os.chdir(folder)
         startup.install()  # reads go through the facility's cache from now on
         worker = Worker(sandbox, Limits(**given["limits"]), given["timeout"])
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        signal.signal(signal.SIGTERM, _end)
         worker.warm()
         try:
             _serve(worker, control, bearer)
         finally:
             worker.end_child()
+
+
+def _end(number: int, frame: object) -> None:
+    """Leave in order, and be told once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit()
 
 
 def _serve(worker: Worker, control: socket.socket, bearer: Path) -> None:

@@ -1,0 +1,1 @@
+"""What column delivery remembers: tables, and transactions on them."""

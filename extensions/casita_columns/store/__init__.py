@@ -1,0 +1,1 @@
+"""Where results lie, and the doors through which they are fetched."""
