@@ -296,13 +296,13 @@ def test_what_a_dataset_holds(client, files):
 
 
 def test_a_quota(tmp_path, files):
-    with running(settings(tmp_path, {"quota": 5000})) as client:
+    with running(settings(tmp_path, {"quota": 2500})) as client:
         identifier = submit(client, body(files))
         found = finished(client, identifier)
         assert found["files-failed"] > 0
         details = client.get(f"{PREFIX}/requests/{identifier}").json()
         assert "casita columns rm" in details["failures"][0]["message"]
-        assert client.get(f"{PREFIX}/about").json()["usage"] <= 5000
+        assert client.get(f"{PREFIX}/about").json()["usage"] <= 2500
 
 
 def test_a_volume(tmp_path, files):
