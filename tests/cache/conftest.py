@@ -126,7 +126,7 @@ import casita_cache, fsspec, uproot
 """
 
 
-def program(facility, code, *, check=True, env=None, timeout=120, scopes="cache"):
+def program(facility, code, *, check=True, env=None, timeout=120, scopes="cache,columns"):
     """Run Python as a kernel of the administrator's would."""
     token = facility.casita("token", "create", "--scope", scopes, "-q").stdout.strip()
     known = {key: value for key, value in os.environ.items() if not key.startswith("CASITA")}

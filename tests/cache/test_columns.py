@@ -44,7 +44,7 @@ print(json.dumps([len(listed.awkward()), len(found), [one.entries for one in loo
 def deliver(facility):
     origin = f"root://127.0.0.1:{port_of(facility, 'origin')}"
     code = DELIVER.format(url=f"{origin}//store/a.root", glob=f"{origin}//store/[ab].root")
-    done = program(facility, code, scopes="cache,columns")
+    done = program(facility, code)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -72,7 +72,7 @@ def test_reads_go_through_the_cache(world, data, tmp_path):
         # Names of the cache's catalogue are names here, too.
         urls = [f"root://127.0.0.1:{port_of(facility, 'origin')}//store/{one}.root" for one in "ab"]
         catalogue.write_text(json.dumps({"both": {"files": dict.fromkeys(urls, "Events")}}))
-        done = program(facility, NAMED, scopes="cache,columns")
+        done = program(facility, NAMED)
         assert json.loads(done.stdout.splitlines()[-1]) == [2, 200_000]
 
 
