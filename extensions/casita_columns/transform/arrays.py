@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import awkward
+import numpy
 
 from .pieces import DataError, Tree
 
@@ -26,7 +27,7 @@ def trees_of(found: Any) -> Iterator[Tree]:
         arrays = {str(name): _array(one) for name, one in found.items()}
         if arrays and all(awkward.fields(one) for one in arrays.values()):
             for name, one in arrays.items():
-                yield Tree(name, one)
+                yield Tree(name, one, marked=len(arrays) > 1)
             return
         yield Tree(TREE, _zipped(arrays))
         return
@@ -45,7 +46,12 @@ def _array(found: Any) -> awkward.Array:
         array = found if isinstance(found, awkward.Array) else awkward.Array(found)
     except Exception as error:
         raise DataError(f"the result is no array: {error}") from None
-    return array
+    return awkward.transform(_known, array)
+
+
+def _known(layout: Any, **_: Any) -> Any:
+    """Give lists that have never held anything the type that ServiceX gives them."""
+    return layout.to_NumpyArray(numpy.float64) if layout.is_unknown else None
 
 
 def _zipped(arrays: dict[str, awkward.Array]) -> awkward.Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -54,10 +55,12 @@ def functions(*, standard: bool = False) -> Mapping[str, Callable[..., Any]]:
 
 
 def _along(function: Callable[..., Any], usual: int) -> Callable[..., Any]:
+    place = list(inspect.signature(function).parameters).index("axis")
+
     @functools.wraps(function)
     def along(*values: Any, **options: Any) -> Any:
-        # Where the axis is the second thing that a function takes, it may come without a name.
-        return function(*values, **({} if len(values) > 1 else {"axis": usual}) | options)
+        unsaid = len(values) <= place and "axis" not in options
+        return function(*values, **options, **({"axis": usual} if unsaid else {}))
 
     return along
 
@@ -88,17 +91,15 @@ class Language(uproot.language.python.PythonLanguage):  # type: ignore[misc]
         except Exception:
             for text, about in context:
                 if about["is_primary"]:
-                    alone = [*inputs, (text, {**about, "is_cut": False})]
-                    checked(
-                        text,
-                        lambda alone=alone, text=text: compute(alone, *names)[text],
-                        events,
-                        cut=about["is_cut"],
+                    alone = functools.partial(
+                        compute, [*inputs, (text, {**about, "is_cut": False})], *names
                     )
+                    cut = about["is_cut"]
+                    checked(text, lambda: alone()[text], events, cut=cut)  # noqa: B023 (at once)
             raise
         if not any(about["is_cut"] for _, about in context):
             for text, value in found.items():
-                checked(text, lambda value=value: value, events)
+                checked(text, lambda: value, events)  # noqa: B023 (at once)
         return found
 
 

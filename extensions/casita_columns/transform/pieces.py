@@ -17,6 +17,10 @@ class DataError(ValueError):
     """A file has not what the query asks for, or can't be read."""
 
 
+class CodeError(RuntimeError):
+    """A function of the user's failed."""
+
+
 @dataclass(frozen=True)
 class Tree:
     """Some events of a tree; all of a tree's have the same columns."""

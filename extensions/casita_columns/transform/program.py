@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .confine import confine
-from .pieces import DataError, Plan, SelectionError
+from .pieces import CodeError, DataError, Plan, SelectionError
 from .stream import opened
 
 MESSAGE_BYTES = 64 * 1024
@@ -56,7 +56,9 @@ class Program:
         except SelectionError as error:
             return told("selection", str(error), error)
         except DataError as error:
-            return told("data", str(error), error, lines=False)
+            return told("data", str(error), error)
+        except CodeError as error:
+            return told("code", str(error), error)
         except MemoryError as error:
             return told("code", "it needs more memory than it may have", error)
         except OSError as error:
@@ -87,6 +89,7 @@ class Program:
                     self._send({"progress": {"events": events, "entries": source.entries}})
 
             events = written(self._plan.pieces(source), message["format"], handles[1], tell)
+        # The number of bytes is known when the file is closed.
         done = {"events": events, "events_in": source.entries, "bytes_in": source.bytes_in}
         return {"done": done | {"seconds": time.monotonic() - began}}
 
@@ -107,9 +110,14 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
 
 
-def told(kind: str, message: str, error: BaseException, *, lines: bool = True) -> dict[str, Any]:
-    """Return the answer to a failure, with first and last lines of what there is to say."""
-    text = "".join(traceback.format_exception(error)).splitlines() if lines else []
+def told(kind: str, message: str, error: BaseException) -> dict[str, Any]:
+    """Return the answer to a failure, with first and last lines of what there is to say.
+
+    Of errors that the program raises itself, that is what led to them, if anything did.
+    """
+    own = isinstance(error, SelectionError | DataError | CodeError)
+    cause = error.__cause__ if own else error
+    text = "".join(traceback.format_exception(cause)).splitlines() if cause else []
     if len(text) > 2 * LINES:
         text = [*text[:LINES], *text[-LINES:]]
     passing = kind == "data" and any(word in str(error).lower() for word in PASSING)

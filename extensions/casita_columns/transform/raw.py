@@ -15,9 +15,9 @@ from typing import Any
 import uproot
 
 from . import language
-from .ahead import ahead
 from .pieces import DataError, Object, Piece, SelectionError, Tree
 from .reading import Reader
+from .sources import handler
 from .stream import Opened
 
 TEXTS = ("expressions", "filter_name", "filter_typename")
@@ -170,7 +170,7 @@ def _aliases(given: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 def _file(source: Opened) -> Any:
     try:
-        return uproot.open(source.path)
+        return uproot.open(source.path, handler=handler(source.path))
     except OSError:
         raise
     except Exception as error:
@@ -202,7 +202,7 @@ def _trees(query: Query, file: Any, source: Opened, *, marked: bool) -> Iterator
             continue
         reader = Reader(file[name], query.options, standard=query.standard)
         source.entries += reader.entries
-        for array in ahead(reader.steps()):
+        for array in reader.steps():
             yield Tree(called, array, marked=marked)
 
 

@@ -15,11 +15,8 @@ from . import language
 from .pieces import DataError
 
 FILTERS = ("filter_name", "filter_typename")
-STEP = "16 MB"
-"""What is read of a TTree at a time: much less than is held for a row group, and enough for numpy's
-speed."""
-STEP_ENTRIES = 100_000
-"""Of RNTuples, whose memory uproot does not estimate."""
+STEP = "50 MB"
+"""What is held of a tree at a time."""
 
 
 class Reader:
@@ -97,8 +94,10 @@ class Reader:
                     break
                 some = True
                 yield array
-        except (uproot.KeyInFileError, ValueError) as error:
-            raise _unreadable(error) from error
+        except (DataError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            raise DataError(_unreadable(error)) from error
         if not some:
             raise DataError(f"{self._tree.name}: no column fits what is asked for")
 
@@ -111,16 +110,21 @@ class Reader:
         yield from self._tree.iterate(step_size=STEP, **options)
 
     def _of_rntuple(self) -> Iterator[Any]:
-        for start in range(0, max(1, self.entries), STEP_ENTRIES):
-            yield self._step(start, min(start + STEP_ENTRIES, self.entries))
-
-    def _step(self, start: int, stop: int) -> Any:
-        """Return a part of an RNTuple; aliases, expressions and cut are computed here."""
-        options, part = self._options, {"entry_start": start, "entry_stop": stop}
-        filters = {key: options[key] for key in FILTERS if key in options}
+        options = self._options
         texts = [*options.get("expressions", ()), *options.get("aliases", {}).values()]
         texts += [options["cut"]] if "cut" in options else []
         used = sorted({name for text in texts for name in self._fields(text)})
+        filters = {key: options[key] for key in FILTERS if key in options}
+        asked = [{"filter_name": used}] if used else []
+        asked += [] if "expressions" in options else [filters]
+        sizes = [self._tree.num_entries_for(STEP, **one) for one in asked if self.entries]
+        size = max(1, min(sizes, default=1))
+        for start in range(0, max(1, self.entries), size):
+            yield self._step(start, min(start + size, self.entries), used, filters)
+
+    def _step(self, start: int, stop: int, used: list[str], filters: dict[str, Any]) -> Any:
+        """Return a part of an RNTuple; aliases, expressions and cut are computed here."""
+        options, part = self._options, {"entry_start": start, "entry_stop": stop}
         columns = _columns(self._tree.arrays(filter_name=used, **part)) if used else {}
 
         def value(text: str, *, cut: bool = False) -> Any:
@@ -160,26 +164,17 @@ def _matcher(pattern: str) -> Callable[[str], Any]:
     return re.compile(fnmatch.translate(pattern)).match
 
 
-def _unreadable(error: Exception) -> Exception:
+def _unreadable(error: Exception) -> str:
     """Return what to say of an error of uproot's."""
-    if isinstance(error, DataError):
-        return error
     if isinstance(error, uproot.KeyInFileError):
-        return DataError(f"there is no column {error.key!r}")
+        return f"there is no column {error.key!r}"
     first, *rest = str(error).strip().splitlines() or ["no message"]
     place = [line.partition(":")[2] for line in rest if line.startswith("in object ")]
     if not place or "Awkward Array" not in first:
-        return error
-    kind = re.search(r"AsObjects\((?:Model_)?(\w+?)(?:_v\d+)?\)", first)
-    what = f", of type {_class_name(kind[1])}," if kind else ""
-    return DataError(
-        f"the column {place[0]!r}{what} can't be read as an array: leave it out (filter_name)"
-    )
-
-
-def _class_name(text: str) -> str:
-    """Return a C++ class's name, which uproot has made one of Python's."""
-    return re.sub(r"_((?:[0-9a-f]{2})+)_", lambda found: bytes.fromhex(found[1]).decode(), text)
+        return f"{type(error).__name__}: {first}"
+    kind = re.search(r"AsObjects\((Model_\w+)\)", first)
+    what = f", of type {uproot.model.classname_decode(kind[1])[0]}," if kind else ""
+    return f"the column {place[0]!r}{what} can't be read as an array: leave it out (filter_name)"
 
 
 def _missing(name: str, there: list[str]) -> str:

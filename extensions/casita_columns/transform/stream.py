@@ -107,10 +107,16 @@ def opened(given: dict[str, Any], handle: int) -> Iterator[Opened]:
     handle
         Descriptor of a file, or of a socket.
     """
+    from . import filesystem, sources
+
     if given["kind"] == "file":
-        yield Opened(f"/proc/self/fd/{handle}")
+        counted = sources.count()
+        source = Opened(f"/proc/self/fd/{handle}")
+        try:
+            yield source
+        finally:
+            source.bytes_in = source.bytes_in or counted()
         return
-    from . import filesystem
 
     with socket.socket(fileno=os.dup(handle)) as end:
         Stream.current = stream = Stream(end, given["name"], given["size"])

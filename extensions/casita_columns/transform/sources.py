@@ -1,0 +1,48 @@
+"""How uproot opens files here, and how many bytes it asks for: users' functions open them, too."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from typing import Any
+
+import uproot
+import uproot.source.fsspec
+
+SHARE = 4
+"""A file may fill this part of the address space, and is read bit by bit if it is larger."""
+
+
+class Counted(uproot.source.fsspec.FSSpecSource):  # type: ignore[misc]
+    """What uproot (5.7) opens every name with unless told otherwise; keeps count."""
+
+    made: list[Counted] = []
+
+    def __init__(self, *names: Any, **options: Any) -> None:
+        super().__init__(*names, **options)
+        Counted.made.append(self)
+
+
+def count() -> Callable[[], int]:
+    """Begin to count; returns what tells the bytes that were asked for, and forgets them."""
+    uproot.source.fsspec.FSSpecSource = Counted
+    Counted.made.clear()
+
+    def told() -> int:
+        total = sum(int(one.num_requested_bytes) for one in Counted.made)
+        Counted.made.clear()
+        return total
+
+    return told
+
+
+def handler(path: str) -> Any:
+    """Return what opens a file best: mapped files are read a fifth quicker than others."""
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        size = os.stat(path).st_size  # noqa: PTH116 (one call)
+    except OSError:
+        return None
+    fits = most == resource.RLIM_INFINITY or size * SHARE <= most
+    return uproot.MemmapSource if fits else None
