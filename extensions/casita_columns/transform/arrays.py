@@ -32,15 +32,15 @@ def trees_of(found: Any) -> Iterator[Tree]:
         yield Tree(TREE, _zipped(arrays))
         return
     array = _array(found)
-    yield Tree(
-        TREE, array if awkward.fields(array) else awkward.zip({COLUMN: array}, depth_limit=1)
-    )
+    # Records may lie within lists: func_adl_uproot makes such of a list in a dictionary.
+    names = awkward.fields(array)
+    yield Tree(TREE, _zipped({name: array[name] for name in names} or {COLUMN: array}))
 
 
 def _array(found: Any) -> awkward.Array:
     if hasattr(found, "compute"):
         found = found.compute(scheduler="synchronous")
-    if isinstance(found, awkward.Record) or found is None or isinstance(found, str | bytes):
+    if isinstance(found, awkward.Record | str | bytes) or not hasattr(found, "__len__"):
         raise DataError(f"the result is {type(found).__name__}, and must be an array")
     try:
         array = found if isinstance(found, awkward.Array) else awkward.Array(found)

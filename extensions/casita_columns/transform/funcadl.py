@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import awkward
+import uproot
+
 from .arrays import trees_of
-from .pieces import Piece, SelectionError
+from .pieces import CodeError, DataError, Piece, SelectionError
 from .stream import Opened
 
 
@@ -38,16 +41,39 @@ class FuncAdl:
             space: dict[str, Any] = {}
             exec(compile(source, "<func_adl>", "exec"), space)
         except Exception as error:
-            first = (str(error).strip().splitlines() or ["it can't be understood"])[0]
-            raise SelectionError(f"{type(error).__name__}: {first}") from None
+            # What happens within the parser (lark) comes wrapped.
+            raise SelectionError(_said(getattr(error, "orig_exc", error))) from None
         return FuncAdl(space["run_query"])
 
     def pieces(self, source: Opened) -> Iterator[Piece]:
-        """Yield what the query selects."""
+        """Yield what the query selects.
+
+        Raises
+        ------
+        DataError
+            There is no such tree, or no such column.
+        CodeError
+            It can't be computed.
+        """
         import dask
 
-        with dask.config.set(scheduler="synchronous"):
-            found = self.call(source.path)
-        for tree in trees_of(found):
+        try:
+            with dask.config.set(scheduler="synchronous"):
+                trees = list(trees_of(self.call(source.path)))
+        except (MemoryError, OSError, DataError):
+            raise
+        except uproot.KeyInFileError as error:
+            raise DataError(f"there is no tree {error.key!r}") from error
+        except awkward.errors.FieldNotFoundError as error:
+            raise DataError(_said(error)) from error
+        except Exception as error:
+            raise CodeError(_said(error)) from error
+        for tree in trees:
             source.entries += len(tree.array)
             yield tree
+
+
+def _said(error: Exception) -> str:
+    """Return an error in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
