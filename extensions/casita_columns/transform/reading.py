@@ -15,7 +15,7 @@ from . import language
 from .pieces import DataError
 
 FILTERS = ("filter_name", "filter_typename")
-STEP = "50 MB"
+STEP_BYTES = 50_000_000
 """What is held of a tree at a time."""
 
 
@@ -42,8 +42,17 @@ class Reader:
         self._options = dict(options)
         self._standard = standard
         self.entries = int(tree.num_entries)
+        self._there = set(tree.keys())
+        self._filters = {key: options[key] for key in FILTERS if key in options}
+        self._used = self._names_used()
         self._wanted = self._top_level()
         self._refuse()
+
+    def _names_used(self) -> list[str]:
+        """Return the columns that expressions, aliases and the cut are made of."""
+        texts = [*self._options.get("expressions", ()), *self._options.get("aliases", {}).values()]
+        texts += [self._options["cut"]] if "cut" in self._options else []
+        return sorted({name for text in texts for name in self._fields(text)})
 
     def _top_level(self) -> set[str]:
         """Return the fields that patterns of names mean.
@@ -51,16 +60,13 @@ class Reader:
         In RNTuples that ROOT makes of NanoAOD, ``Muon_pt`` is a field, and one within
         ``_collection15``: uproot goes by the last part of a name.
         """
-        names, patterns = self._tree.keys(), self._options.get("filter_name")
-        if patterns is None:
-            return {name.partition(".")[0] for name in names}
-        fits = [_matcher(one) for one in patterns]
-        return {name.partition(".")[0] for name in names if any(one(name) for one in fits)}
+        fits = [_matcher(one) for one in self._options.get("filter_name", ["*"])]
+        return {name.partition(".")[0] for name in self._there if any(one(name) for one in fits)}
 
     def _refuse(self) -> None:
         """Refuse columns that are not there."""
-        there = self._tree.keys()
-        known = {*there, *self._options.get("aliases", ()), *language.functions(), language.GETTER}
+        known = self._there | {*self._options.get("aliases", ()), language.GETTER}
+        known |= language.functions().keys()
         wanted = [*self._options.get("expressions", ()), self._options.get("cut") or "0"]
         wanted += self._options.get("aliases", {}).values()
         for text in wanted:
@@ -68,15 +74,15 @@ class Reader:
                 parts = name.split(".")
                 heads = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
                 if not heads & known:
-                    raise DataError(_missing(name, there))
+                    raise DataError(_missing(name, self._there))
         if "filter_name" in self._options and "expressions" not in self._options:
-            self._match_names(there)
+            self._match_names()
 
-    def _match_names(self, there: list[str]) -> None:
+    def _match_names(self) -> None:
         for name in self._options["filter_name"]:
             plain = not any(one in name for one in "*?[/")
-            if plain and name not in there:
-                raise DataError(_missing(name, there))
+            if plain and name not in self._there:
+                raise DataError(_missing(name, self._there))
 
     def steps(self) -> Iterator[Any]:
         """Yield awkward arrays of events that pass the cut; one at least, maybe without events.
@@ -107,25 +113,38 @@ class Reader:
         if self.entries == 0:
             yield self._tree.arrays(entry_stop=0, **options)
             return
-        yield from self._tree.iterate(step_size=STEP, **options)
+        yield from self._tree.iterate(step_size=self._step_entries(), **options)
+
+    def _step_entries(self) -> int:
+        """Return how many events of a TTree are read at a time.
+
+        By what the branches say of themselves: uproot (5.7) would read the head of every basket to
+        find out, one after the other, and far away each takes as long as much data.
+        """
+        read = {name: self._tree[name] for name in self._used}
+        if "expressions" not in self._options:
+            read |= dict(self._tree.iteritems(**self._filters))
+        size = sum(int(one.uncompressed_bytes) for one in read.values())
+        return max(1, STEP_BYTES * self.entries // max(1, size))
 
     def _of_rntuple(self) -> Iterator[Any]:
-        options = self._options
-        texts = [*options.get("expressions", ()), *options.get("aliases", {}).values()]
-        texts += [options["cut"]] if "cut" in options else []
-        used = sorted({name for text in texts for name in self._fields(text)})
-        filters = {key: options[key] for key in FILTERS if key in options}
-        asked = [{"filter_name": used}] if used else []
-        asked += [] if "expressions" in options else [filters]
-        sizes = [self._tree.num_entries_for(STEP, **one) for one in asked if self.entries]
+        asked: list[dict[str, Any]] = [{"filter_name": self._used}] if self._used else []
+        if "expressions" not in self._options:
+            if not self._tree.keys(**self._filters):
+                return
+            asked.append(self._filters)
+        sizes = [self._tree.num_entries_for(STEP_BYTES, **one) for one in asked if self.entries]
         size = max(1, min(sizes, default=1))
         for start in range(0, max(1, self.entries), size):
-            yield self._step(start, min(start + size, self.entries), used, filters)
+            yield self._step(start, min(start + size, self.entries))
 
-    def _step(self, start: int, stop: int, used: list[str], filters: dict[str, Any]) -> Any:
+    def _step(self, start: int, stop: int) -> Any:
         """Return a part of an RNTuple; aliases, expressions and cut are computed here."""
         options, part = self._options, {"entry_start": start, "entry_stop": stop}
-        columns = _columns(self._tree.arrays(filter_name=used, **part)) if used else {}
+        columns: dict[str, Any] = {}
+        if self._used:
+            read = self._tree.arrays(filter_name=self._used, **part)
+            columns = {name: read[name] for name in read.fields}
 
         def value(text: str, *, cut: bool = False) -> Any:
             def compute() -> Any:
@@ -138,20 +157,15 @@ class Reader:
         if "expressions" in options:
             found = awkward.zip({one: value(one) for one in options["expressions"]}, depth_limit=1)
         else:
-            found = self._tree.arrays(**filters, **part)
+            found = self._tree.arrays(**self._filters, **part)
             found = found[[one for one in found.fields if one in self._wanted]]
         return found[value(options["cut"], cut=True) != 0] if "cut" in options else found
 
     def _fields(self, text: str) -> Iterator[str]:
-        there = set(self._tree.keys())
         for name in language.names(text):
             parts = name.split(".")
             heads = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
-            yield from [one for one in heads if one in there][:1]
-
-
-def _columns(array: Any) -> dict[str, Any]:
-    return {name: array[name] for name in array.fields}
+            yield from [one for one in heads if one in self._there][:1]
 
 
 def _matcher(pattern: str) -> Callable[[str], Any]:
@@ -177,6 +191,6 @@ def _unreadable(error: Exception) -> str:
     return f"the column {place[0]!r}{what} can't be read as an array: leave it out (filter_name)"
 
 
-def _missing(name: str, there: list[str]) -> str:
-    near = difflib.get_close_matches(name, there, 3)
+def _missing(name: str, there: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(there), 3)
     return f"there is no column {name!r}" + (f"; there are {', '.join(near)}" if near else "")

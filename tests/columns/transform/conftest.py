@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import json
-import os
 import socket
 import struct
 import subprocess
