@@ -64,7 +64,7 @@ class FuncAdl:
             raise
         except uproot.KeyInFileError as error:
             raise DataError(f"there is no tree {error.key!r}") from error
-        except awkward.errors.FieldNotFoundError as error:
+        except (awkward.errors.FieldNotFoundError, AttributeError) as error:
             raise DataError(_said(error)) from error
         except Exception as error:
             raise CodeError(_said(error)) from error
