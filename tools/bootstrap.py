@@ -184,6 +184,9 @@ def installed() -> dict[str, str]:
         found = json.loads(STAMP.read_text())
         if found["folder"] != str(ROOT):
             reason = f"it was made in {found['folder']}, and its commands call the Python there"
+    if not reason and found.keys() & {*WHOLE} and not (TRANSFORM / "bin" / "python").exists():
+        # The rest is as it was: what is here is brought up to date, and that made again.
+        return dict.fromkeys(found, f"without {TRANSFORM.name}")
     if not reason:
         return found
     print(f"making {VENV.name} anew: {reason}", flush=True)

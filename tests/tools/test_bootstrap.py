@@ -13,6 +13,7 @@ import node
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(".venv") / "bin"
+TRANSFORM = Path(".venv") / "transform" / "bin" / "python"
 PROJECT = """
 [build-system]
 requires = ["hatchling"]
@@ -69,8 +70,8 @@ class Checkout:
             check=False,
         )
 
-    def imports(self, *modules: str) -> bool:
-        command = [self.folder / BIN / "python", "-c", f"import {','.join(modules)}"]
+    def imports(self, *modules: str, python: Path = BIN / "python") -> bool:
+        command = [self.folder / python, "-c", f"import {','.join(modules)}"]
         return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
@@ -94,6 +95,29 @@ def test_the_wider_environment_serves_both(checkout):
     checkout.bootstrap("dev")
     assert checkout.imports("tomli_w", "iniconfig")
     assert "nothing to do" in checkout.bootstrap("all").stdout
+
+
+def test_users_code_has_an_environment_of_its_own(checkout):
+    assert checkout.imports("iniconfig", python=TRANSFORM)
+    assert not checkout.imports("iniconfig")
+    assert not checkout.imports("tomli_w", python=TRANSFORM)
+    assert not checkout.imports("casita", python=TRANSFORM)
+    checkout.write("requirements/transform.txt", pinned("iniconfig") + pinned("tomli-w"))
+    assert "installing requirements/transform.txt into .venv/transform" in (
+        checkout.bootstrap().stdout
+    )
+    assert checkout.imports("iniconfig", "tomli_w", python=TRANSFORM)
+
+
+def test_the_environment_for_users_code_is_made_again_when_it_is_gone(checkout):
+    checkout.bootstrap("dev")
+    shutil.rmtree(checkout.folder / ".venv" / "transform")
+    done = checkout.bootstrap("all")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "anew" not in done.stdout
+    assert checkout.imports("iniconfig", python=TRANSFORM)
+    assert checkout.imports("iniconfig")  # it is still the wider one
+    assert "nothing to do" in checkout.bootstrap("dev").stdout
 
 
 def test_what_an_editable_install_copies_is_copied_again_when_it_changes(checkout):
@@ -137,7 +161,7 @@ def test_a_facility_does_without_a_panel_that_can_t_be_built_and_tests_do_not(ch
     assert "anew" not in done.stdout
 
 
-@pytest.mark.parametrize("lock", ["all", "build"])
+@pytest.mark.parametrize("lock", ["all", "build", "transform"])
 def test_a_package_with_another_hash_is_refused(checkout, lock):
     text = (checkout.folder / f"requirements/{lock}.txt").read_text()
     checkout.write(f"requirements/{lock}.txt", re.sub("sha256:.{8}", "sha256:00000000", text))
