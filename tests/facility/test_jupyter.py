@@ -64,7 +64,11 @@ def test_backends_that_are_on_off_or_broken():
 
 def test_without_a_facility_all_that_is_installed_counts():
     found = {one.name: (one.title, one.state) for one in state.backends({}, {"clusters"}, {})}
-    assert found == {"clusters": ("Dask clusters", "on"), "cache": ("Cache", "broken")}
+    assert found == {
+        "clusters": ("Dask clusters", "on"),
+        "cache": ("Cache", "broken"),
+        "columns": ("Column delivery", "broken"),
+    }
 
 
 def test_errors_have_the_status_that_fits():
@@ -229,7 +233,7 @@ def test_looking_does_not_count_as_use(mine, admin):
     server = status.removesuffix("status")
     for path in ("kernels", "sessions", "terminals", "contents"):  # what open pages ask for
         assert mine.get(f"{server}{path}").is_success
-    parts = {"facility", "clusters", "cache"}
+    parts = {"facility", "clusters", "cache", "columns"}
     with mine.stream("GET", "events", timeout=10) as answer:
         assert answer.headers["X-Accel-Buffering"] == "no"
         lines = answer.iter_lines()
