@@ -75,6 +75,11 @@ def _space(config: ColumnsSettings, place: Place) -> Iterator[Finding]:
     disk = shutil.disk_usage(folder)
     said = f"{format_size(disk.free)} free for results at {place.directory}"
     if disk.free < LOW_PART * disk.total:
-        yield Finding("warning", "space", said, "free some, or set backends.columns.store or .keep")
+        yield Finding(
+            "warning",
+            "space for results",
+            said,
+            "free some, or set backends.columns.store or .keep",
+        )
     else:
-        yield Finding("ok", "space", said)
+        yield Finding("ok", "space for results", said)
