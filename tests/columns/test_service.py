@@ -402,7 +402,8 @@ def test_housekeeping(tmp_path, files):
         assert not list((tmp_path / "columns" / "results" / "objects").iterdir())
 
 
-def test_metrics_and_health(client):
+def test_metrics_and_health(client, files):
+    finished(client, submit(client, body(files)))
     text = client.get(f"{PREFIX}/metrics").text
     assert 'casita_columns_requests{state="Complete"}' in text
     assert "casita_columns_workers 2.0" in text
