@@ -122,9 +122,15 @@ def test_it_finds_nothing_of_the_facility_in_its_environment(run):
     assert "FileNotFoundError" in said(run, f"os.listdir({str(facility)!r})")
 
 
-def test_it_may_write_into_a_folder_of_its_own_that_goes_with_it(run):
-    assert said(run, "open('/tmp/own', 'w').write('x')") == "done: 1"
-    assert "FileNotFoundError" in said(run, "open('/tmp/own').read()")
+def test_it_writes_nothing_but_its_result(run, source):
+    """Not even through what it has open: the input could be opened anew."""
+    before = source.read_bytes()
+    for number in range(3, 12):
+        for mode in ("r+b", "wb", "ab"):
+            told = said(run, f"open('/proc/self/fd/{number}', {mode!r}).write(b'x')")
+            assert not told.startswith("done"), told
+    assert source.read_bytes() == before
+    assert "PermissionError" in said(run, "open('/tmp/own', 'w').write('x')")
 
 
 def test_it_may_use_threads(run):

@@ -6,6 +6,7 @@ They hold with bubblewrap's walls around them and without.
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import signal
 
@@ -29,6 +30,7 @@ REFUSED = (
         "request_key",
     ),
     *("init_module", "finit_module", "delete_module", "kexec_load", "reboot", "swapon", "quotactl"),
+    *("creat", "truncate", "memfd_create", "memfd_secret"),
     *("kill", "tkill", "setpriority", "sched_setscheduler", "shmget", "mq_open"),
 )
 """System calls that reading and computing never make."""
@@ -81,6 +83,12 @@ def _filter() -> None:
             continue  # this machine has no such call
     # Its flags lie in memory, where no filter can see them: C libraries go back to clone().
     rules.add_rule(seccomp.ERRNO(ENOSYS), "clone3")
+    # Nothing is opened to write: an open file could be opened again, by /proc/self/fd.
+    for name, argument in (("open", 1), ("openat", 2)):
+        for mode in (os.O_WRONLY, os.O_RDWR):
+            writing = seccomp.Arg(argument, seccomp.MASKED_EQ, os.O_ACCMODE, mode)
+            rules.add_rule(seccomp.ERRNO(EPERM), name, writing)
+    rules.add_rule(seccomp.ERRNO(ENOSYS), "openat2")
     thread = seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_THREAD, 0)
     rules.add_rule(seccomp.ERRNO(EPERM), "clone", thread)
     rules.load()
