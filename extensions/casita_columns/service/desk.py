@@ -32,7 +32,7 @@ from casita_columns.service.lookup import Lookup
 from casita_columns.service.turns import Turns
 from casita_columns.service.upstream import EXECUTOR as UPSTREAM
 from casita_columns.service.upstream import Upstream
-from casita_columns.service.work import Work
+from casita_columns.service.work import LOCAL, Work
 from casita_columns.settings import ServiceSettings
 from casita_columns.store.objects import Objects
 from casita_columns.store.volume import no_volume
@@ -193,11 +193,13 @@ class Desk:
             except TaskError as error:
                 if error.kind == "worker":
                     raise Refused(503, "unavailable", error.message, "try again") from error
-                self._remember(query, error.message)
+                if error.kind != "limit":  # the machine may have been busy
+                    self._remember(query, error.message)
+                raise _untranslated(error.message) from error
             else:
                 self._remember(query, "")
         if trouble := self._checked.get(query):
-            raise Refused(400, "bad_request", f"Failed to generate translation code: {trouble}")
+            raise _untranslated(trouble)
 
     def _remember(self, query: str, trouble: str) -> None:
         self._checked[query] = trouble
@@ -232,7 +234,9 @@ class Desk:
         if not self.settings.columns.reuse or request.destination == "volume":
             return False
         for one in self.records.same(request.query, dataset.version):
-            allowed = one.owner == caller.user or self._may_read(dataset, caller)
+            # What users' own workers brought is believed by those users alone.
+            shared = one.executor == LOCAL and self._may_read(dataset, caller)
+            allowed = one.owner == caller.user or shared
             if allowed and self.records.share(request.id, one.id):
                 return True
         return False
@@ -396,6 +400,10 @@ class Desk:
                 return json.loads(text), url
         assert trouble is not None
         raise Refused(400, "bad_request", trouble.message)
+
+
+def _untranslated(trouble: str) -> Refused:
+    return Refused(400, "bad_request", f"Failed to generate translation code: {trouble}")
 
 
 def _path_of(url: str) -> str:

@@ -80,6 +80,8 @@ class Table:
     def _as_first(self, table: pyarrow.Table, name: str) -> pyarrow.Table:
         """Return a part with the types of the first: only what can be missing may differ."""
         try:
+            if set(table.column_names) != set(self._schema.names):
+                raise KeyError
             return table.select(self._schema.names).cast(self._schema)
         except (KeyError, ValueError, pyarrow.ArrowException):
             raise DataError(
