@@ -207,7 +207,7 @@ class Records(Datasets):
     def _take(self, session: Session, which: ColumnElement[bool], seconds: float) -> Result | None:
         found = select(Result).where(which, Result.state == WAITING)
         result = session.scalars(
-            found.order_by(Result.id).limit(1).with_for_update(skip_locked=True)
+            found.order_by(Result.number).limit(1).with_for_update(skip_locked=True)
         ).first()
         if result is not None:
             result.state, result.attempts = TAKEN, result.attempts + 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -88,6 +90,7 @@ class Work:
                     self._read(*taken)
             except Exception:
                 logger.exception("a file was not seen to")
+                time.sleep(LOOK_SECONDS)
 
     def _take(self) -> tuple[Request, Result] | None:
         with self._news:
@@ -154,16 +157,17 @@ class Work:
         """
         path = result.paths.partition("\n")[0]
         name = object_name(result.number, path, request.form)
-        key = f"{request.id}/{name}"
+        # Of two that bring the same file, the later must not take the object of the first.
+        key = f"{request.id}/{result.attempts}-{secrets.token_hex(4)}-{name}"
         try:
+            spool = self._objects.sealed(spool)
             _refuse(request, spool)
             if self._records.taken(result.id) is None:
                 self._objects.discard(spool)
                 return False
             self._allow(request, spool)
             size = self._objects.commit(spool, key)
-            if request.destination == "volume":
-                volume.place(self._settings, request.owner, self._objects, key)
+            self._publish(request, key, name)
         except CasitaError as error:
             self._objects.discard(spool)
             self.failed(request, result, error)
@@ -182,6 +186,15 @@ class Work:
             return False
         self._bell.ring(request.owner)
         return True
+
+    def _publish(self, request: Request, key: str, name: str) -> None:
+        """Put a result into the volume, too, if it is to be there."""
+        if request.destination == "volume":
+            try:
+                volume.place(self._settings, request, self._objects, key, name)
+            except CasitaError:
+                self._objects.delete(key)
+                raise
 
     def _allow(self, request: Request, spool: Spool) -> None:
         used, quota = self._records.usage(request.owner), self._settings.quota

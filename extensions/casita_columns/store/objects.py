@@ -114,6 +114,25 @@ class Objects(ABC):
         handle, path = tempfile.mkstemp(prefix=PREFIX, dir=self._spools)
         return Spool(handle, Path(path))
 
+    def sealed(self, spool: Spool) -> Spool:
+        """Return a copy that nobody has a descriptor of but we, in the spool's place.
+
+        Whoever made the file may have kept theirs, and could write on.
+        """
+        copy = self.spool()
+        try:
+            with (
+                open(spool.fd, "rb", closefd=False) as stream,
+                os.fdopen(os.dup(copy.fd), "wb") as out,
+            ):
+                stream.seek(0)
+                shutil.copyfileobj(stream, out, 2**20)
+        except OSError as error:
+            self.discard(copy)
+            raise CasitaError(f"the result can't be kept: {error.strerror or error}") from error
+        self.discard(spool)
+        return copy
+
     def discard(self, spool: Spool) -> None:
         """Throw a file away that was being made; one that was committed stays."""
         spool.close()

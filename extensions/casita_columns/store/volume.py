@@ -13,6 +13,7 @@ from pathlib import Path
 from casita.accounts import Account, account
 from casita.errors import CasitaError
 from casita.serving import Refused
+from casita_columns.records.tables import Request
 from casita_columns.settings import ColumnsSettings
 from casita_columns.store.objects import Objects
 
@@ -30,7 +31,9 @@ def no_volume() -> Refused:
     )
 
 
-def place(settings: ColumnsSettings, user: str, objects: Objects, key: str) -> Path:
+def place(
+    settings: ColumnsSettings, request: Request, objects: Objects, key: str, name: str
+) -> Path:
     """Copy an object to ``<volume>/<user>/<request>/<name>``, whole or not at all.
 
     In the multiuser profile folders and file are the user's own.  Root writes there, so no name is
@@ -43,20 +46,19 @@ def place(settings: ColumnsSettings, user: str, objects: Objects, key: str) -> P
     """
     if settings.volume is None:
         raise no_volume()
-    request, _, name = key.partition("/")
-    owner = _owner(user)
+    user, owner = request.owner, _owner(request.owner)
     try:
         settings.volume.mkdir(parents=True, exist_ok=True)
         with (
             _folder(settings.volume, None, None) as volume,
             _folder(Path(user), volume, owner) as mine,
-            _folder(Path(request), mine, owner) as folder,
+            _folder(Path(request.id), mine, owner) as folder,
         ):
             _copy(objects, key, folder, name, owner)
     except OSError as error:
-        path = settings.volume / user / request
+        path = settings.volume / user / request.id
         raise CasitaError(f"{path}: can't be written: {error.strerror}") from None
-    return settings.volume / user / request / name
+    return settings.volume / user / request.id / name
 
 
 @contextmanager
