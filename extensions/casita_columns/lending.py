@@ -11,6 +11,7 @@ Code runs as the user, in the same sandbox as at the facility.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from casita_columns.workers.inputs import InputError
 from casita_columns.workers.sandbox import Limits, interpreter, sandbox
 from casita_columns.workers.worker import Worker
 
+logger = logging.getLogger("distributed.casita.columns")
 PREFIX = "/services/columns/loans"
 PAUSE_SECONDS = 1.0
 READ_SECONDS = 120.0
@@ -76,6 +78,8 @@ class Loan:
                         pass
             except (CasitaError, httpx.HTTPError):
                 pass
+            except Exception:
+                logger.exception("a file was not read")
             self._ended.wait(PAUSE_SECONDS)
         if self._worker:
             self._worker.end_child()

@@ -234,9 +234,28 @@ class Records(Datasets):
                 .values(state=WAITING, trouble=trouble, taken_until=0)
             )
 
-    def give_back_lost(self) -> int:
-        """Let files be taken again whose takers have not been heard of; returns how many."""
+    def set_dataset(self, identifier: str, dataset: int) -> None:
+        """Let a request be of another dataset, with the files of its name."""
+        with self._writing() as session:
+            session.execute(
+                update(Request).where(Request.id == identifier).values(dataset_id=dataset)
+            )
+
+    def give_back_lost(self, attempts: int) -> int:
+        """Let files be taken again whose takers have not been heard of; returns how many.
+
+        Parameters
+        ----------
+        attempts
+            So often a file is tried; one that was lost more often is given up.
+        """
         lost = (Result.state == TAKEN, Result.taken_until > 0, Result.taken_until < now())
+        with self._reading() as session:
+            over = session.scalars(
+                select(Result.id).where(*lost, Result.attempts >= attempts)
+            ).all()
+        for one in over:
+            self.fail(one, f"its worker was lost {attempts} times")
         with self._writing() as session:
             given = session.execute(update(Result).where(*lost).values(state=WAITING))
             return int(given.rowcount)  # type: ignore[attr-defined]
@@ -330,7 +349,7 @@ class Records(Datasets):
             else:
                 result.state = SUCCESS
                 _add(request, result, came)
-            _stamp(request, result)
+            _date(request, result)  # more files may be found there yet
             return True
 
     def complete(self, identifier: str) -> None:
@@ -426,9 +445,14 @@ def _add(request: Request, result: Result, outcome: Outcome) -> None:
     request.seconds += outcome.seconds
 
 
-def _stamp(request: Request, result: Result) -> None:
-    """Give a file that is done its time, later than any other's, and end the request after all."""
+def _date(request: Request, result: Result) -> None:
+    """Give a file that is done its time, later than any other's."""
     result.created = max(int(1e6 * now()), request.last_result + 1)
     request.last_result = result.created
+
+
+def _stamp(request: Request, result: Result) -> None:
+    """Give a file that is done its time, and end the request after the last."""
+    _date(request, result)
     if request.completed + request.failed == request.files:
         request.state, request.finished = COMPLETE, now()

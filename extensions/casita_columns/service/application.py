@@ -139,7 +139,7 @@ class Service:
     def _tend(self) -> None:
         self.pool.tend()
         self.side.tend()
-        if self.records.give_back_lost():
+        if self.records.give_back_lost(self.settings.columns.retries + 1):
             self.work.nudge()
 
     def _clean(self) -> None:

@@ -267,12 +267,15 @@ class Desk:
                 self._begin(one, dataset)
                 continue
             try:
-                _, did = self.lookup.named(one.owner, one.did)
+                found, did = self.lookup.named(one.owner, one.did)
             except CasitaError as error:
                 self.records.set_state(one.id, BAD_DATASET, error.message)
             else:
                 if did:
                     self._look_up(one, dataset, did)
+                else:  # another request has had it looked up meanwhile
+                    self.records.set_dataset(one.id, found.id)
+                    self._begin(one, found)
 
     # ---- requests that are there
 

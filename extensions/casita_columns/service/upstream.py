@@ -39,6 +39,8 @@ EARLY_SECONDS = 60.0
 FIRST = "0001-01-01T00:00:00+00:00"
 """What the official client asks results later than, first (``servicex_adapter.py``)."""
 EXECUTOR = "upstream"
+PASSING = (401, 408, 425, 429)
+"""Statuses after which another attempt may help."""
 
 
 class Remote:
@@ -177,11 +179,18 @@ class Upstream:
                 self._about()
                 for one in self._records.unfinished():
                     if one.executor == EXECUTOR and not self._ended.is_set():
-                        self._see_to(one)
+                        self._safely_see_to(one)
             except Exception:
                 logger.exception("requests at the upstream ServiceX were not seen to")
             self._news.wait(LOOK_SECONDS)
             self._news.clear()
+
+    def _safely_see_to(self, request: Request) -> None:
+        """See to one; the others' turn comes, whatever happens."""
+        try:
+            self._see_to(request)
+        except Exception:
+            logger.exception("a request at the upstream ServiceX was not seen to")
 
     def _see_to(self, request: Request) -> None:
         try:
@@ -192,7 +201,8 @@ class Upstream:
         except MissingError:
             self._end(request, FATAL, f"{self._settings.url} has forgotten the request")
         except (LoginError, ServiceError) as error:
-            if isinstance(error, ServiceError) and error.status and error.status < 500:
+            status = error.status if isinstance(error, ServiceError) else 0
+            if status and status < 500 and status not in PASSING:
                 self._end(request, FATAL, error.message)
             else:
                 logger.info("upstream: %s", error)  # asked again soon

@@ -161,6 +161,8 @@ class Child:
         return ChildError("limit", f"{DIED} with status {code}{why}", last)
 
     def _last_words(self) -> list[str]:
+        if self._stderr.closed:  # another thread has given it up
+            return []
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - STDERR_BYTES))
         return self._stderr.read().decode(errors="replace").splitlines()[-20:]
@@ -172,8 +174,9 @@ class Child:
 
     def kill(self) -> None:
         """End it and all that it started."""
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._ours.close()
 

@@ -25,6 +25,8 @@ RANGE = struct.Struct("!QI")
 FAILED = 0xFFFFFFFF
 """Instead of a length: the text of an error follows."""
 RANGES_MAX = 100_000
+RANGE_MAX = 64 * 2**20
+GROUP_BYTES = 256 * 2**20
 VECTOR_RANGES = 1024
 VECTOR_BYTES = 2 * 2**20 - 16
 """What one vector read of XRootD takes: ranges, and bytes of each (XProtocol.hh, readv)."""
@@ -232,6 +234,8 @@ def serve(ours: socket.socket, remote: Remote) -> None:
             if count > RANGES_MAX:
                 return
             asked = list(RANGE.iter_unpack(_exactly(ours, count * RANGE.size)))
+            if max((length for _, length in asked), default=0) > RANGE_MAX:
+                return
             try:
                 _answer(ours, remote, asked)
             except InputError as error:
@@ -241,9 +245,23 @@ def serve(ours: socket.socket, remote: Remote) -> None:
 
 def _answer(ours: socket.socket, remote: Remote, asked: Sequence[Range]) -> None:
     inside = [(offset, max(0, min(length, remote.size - offset))) for offset, length in asked]
-    for data in remote.read(inside):
-        ours.sendall(HEAD.pack(len(data)))
-        ours.sendall(data)
+    for some in _groups(inside):
+        for data in remote.read(some):
+            ours.sendall(HEAD.pack(len(data)))
+            ours.sendall(data)
+
+
+def _groups(ranges: Sequence[Range]) -> Iterator[list[Range]]:
+    """Yield ranges that are read at once: so much is held in memory."""
+    group, size = list[Range](), 0
+    for one in ranges:
+        if group and size + one[1] > GROUP_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += one[1]
+    if group:
+        yield group
 
 
 def _exactly(ours: socket.socket, size: int) -> bytes:
