@@ -15,6 +15,7 @@ PR_SET_NO_NEW_PRIVS = 38
 CLONE_THREAD = 0x00010000
 EPERM, ENOSYS = 1, 38
 FILES = 256
+GRACE_SECONDS = 5
 REFUSED = (
     *("fork", "vfork", "execve", "execveat"),
     *("connect", "bind", "listen", "accept", "accept4"),
@@ -58,7 +59,11 @@ def confine(memory: int, cpu: int, output: int) -> None:
     for kind, value in limits.items():
         _, most = resource.getrlimit(kind)
         value = value if most == resource.RLIM_INFINITY else min(value, most)
-        resource.setrlimit(kind, (value, value))
+        # The soft one of CPU time is told by a signal; who ignores that has a little more.
+        hard = value + GRACE_SECONDS if kind == resource.RLIMIT_CPU else value
+        resource.setrlimit(
+            kind, (value, hard if most == resource.RLIM_INFINITY else min(hard, most))
+        )
     libc = ctypes.CDLL(None, use_errno=True)
     # What is left over when a worker is killed goes with it.
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

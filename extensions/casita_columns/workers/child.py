@@ -122,7 +122,7 @@ class Child:
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._ours], [], [], left)[0]:
+            if left <= 0 or not readable(self._ours, left):
                 self.kill()
                 raise ChildError("limit", f"it took longer than {seconds:.0f} s")
             try:
@@ -184,6 +184,13 @@ class Child:
         """End it and forget what it wrote."""
         self.kill()
         self._stderr.close()
+
+
+def readable(end: socket.socket, seconds: float | None = None) -> bool:
+    """Wait until there is something to read, or the other side is closed; returns whether."""
+    poll = select.poll()  # select() knows no descriptors above 1023
+    poll.register(end, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else 1000 * seconds))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 
 from casita.accounts import account
 from casita.errors import CasitaError
-from casita_columns.workers.child import MESSAGE_BYTES
+from casita_columns.workers.child import MESSAGE_BYTES, readable
 from casita_columns.workers.sandbox import Limits, Sandbox
 
 logger = logging.getLogger("casita.columns")
@@ -160,7 +159,7 @@ class Worker:
     def _answer(self, deadline: float, tell: Tell | None) -> dict[str, Any]:
         while True:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._control], [], [], left)[0]:
+            if left <= 0 or not readable(self._control, left):
                 self.stop()
                 raise TaskError("limit", "its worker did not answer in time", retry=True)
             received = self._control.recv(MESSAGE_BYTES)

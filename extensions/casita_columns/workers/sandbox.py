@@ -2,8 +2,8 @@
 
 bubblewrap (https://github.com/containers/bubblewrap) gives it namespaces of its own: no network, no
 other process, and a file system that holds nothing but its Python, read-only, and an empty ``/tmp``
-in memory.  What it reads and writes comes as open files.  The limits on memory, CPU time, files and
-processes, and the filter of system calls, it puts on itself before it sees any of that code
+in memory.  What it reads and writes comes as open files.  The limits on memory, CPU time and files,
+and the filter of system calls, it puts on itself before it sees any of that code
 (:mod:`casita_columns.transform.confine`): they hold where bubblewrap can't run, too.
 """
 
@@ -131,7 +131,8 @@ def bubblewrap(python: Path) -> list[str]:
         command += _as_here(folder)
     for path in (*FILES, *_homes(python), str(TRANSFORM)):
         command += ["--ro-bind-try", path, path]
-    return [*command, "--remount-ro", "/", "--"]
+    # /dev is a file system in memory, too, as large as half of it.
+    return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
 
 
 def _as_here(folder: str) -> list[str]:

@@ -24,7 +24,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -36,7 +35,7 @@ from typing import Any
 
 from casita.bearer import write
 from casita.errors import CasitaError
-from casita_columns.workers.child import Child, ChildError
+from casita_columns.workers.child import Child, ChildError, readable
 from casita_columns.workers.inputs import InputError, open_local, open_remote, served, version_of
 from casita_columns.workers.sandbox import Limits, Sandbox
 
@@ -237,9 +236,9 @@ def _serve(worker: Worker, control: socket.socket, bearer: Path) -> None:
             control.send(json.dumps(message).encode())
 
     while True:
-        if not select.select([control], [], [], IDLE_SECONDS)[0]:
+        if not readable(control, IDLE_SECONDS):
             worker.refresh()
-            select.select([control], [], [])
+            readable(control)
         received, handles, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 4)
         if not received:
             return
