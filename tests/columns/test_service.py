@@ -271,6 +271,21 @@ def test_others_are_served_while_somebody_loops(client, files):
     assert client.get(f"{PREFIX}/requests/{identifier}").status_code == 404
 
 
+def test_a_server_that_says_nothing_holds_up_only_who_asked_for_it(client, files):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and is silent
+        url = f"xrootd://root://127.0.0.1:{silent.getsockname()[1]}//x{{}}/*.root"
+        stuck = [
+            submit(client, body(None, did=url.format(n)), **{"X-User": "eve"}) for n in range(6)
+        ]
+        glob = f"xrootd://{Path(files[0]).parent}/nano_*.root"
+        assert finished(client, submit(client, body(None, did=glob)))["files-completed"] == 3
+        assert client.post(f"{PREFIX}/look", json={"files": files[:1]}).status_code == 200
+        for one in stuck:
+            client.delete(f"{PREFIX}/requests/{one}", headers={"X-User": "eve"})
+
+
 def test_news_come_as_they_happen(client, files):
     identifier = submit(client, body(files, fresh=True))
     states = []

@@ -44,7 +44,7 @@ logger = logging.getLogger("casita.columns")
 PREFIX = "/services/columns"
 BODY_BYTES = 64 * 2**20
 """Enough for a list of half a million files."""
-SIDE_WORKERS = 4
+SIDE_WORKERS, SIDE_EACH = 8, 2
 TEND_SECONDS = 10.0
 CLEAN_SECONDS = 600.0
 
@@ -66,7 +66,7 @@ class Service:
         self.bell = Bell()
         crew = self._crew()
         self.pool = Pool(crew, columns.workers or os.cpu_count() or 1)
-        self.side = Pool(crew, SIDE_WORKERS)
+        self.side = Pool(crew, SIDE_WORKERS, SIDE_EACH)
         self.work = Work(columns, self.records, self.objects, self.pool, self.bell)
         self.upstream = None
         if columns.upstream:

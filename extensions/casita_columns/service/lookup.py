@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,14 +20,15 @@ from casita_columns.service.listing import Listing
 from casita_columns.settings import ColumnsSettings
 
 logger = logging.getLogger("casita.columns")
-PARALLEL = 4
+PARALLEL = 2
+"""Lookups of a user at a time."""
 LIST = "user"
 """The finder of lists of files, as ServiceX calls it."""
 GLOB = "xrootd"
 
 
 class Lookup:
-    """Looks datasets up, a few at a time.
+    """Looks datasets up, a few of each user at a time.
 
     Parameters
     ----------
@@ -39,7 +41,9 @@ class Lookup:
         self._records = records
         self._listing = listing
         self.finders = registry(settings.finders, settings.datasets)
-        self._threads = ThreadPoolExecutor(PARALLEL, "casita-lookup")
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+        """Of each user: a server that does not answer holds up those who asked for it."""
+        self._lock = threading.Lock()
 
     def named(self, user: str, did: str) -> tuple[Dataset, Did | None]:
         """Return a dataset for a name, and the name if it has to be looked up first.
@@ -102,7 +106,12 @@ class Lookup:
 
     def start(self, dataset: Dataset, did: Did, then: Callable[[Dataset | None], None]) -> None:
         """Look a name up; afterwards call ``then`` with what was found, or None."""
-        self._threads.submit(self._look, dataset, did, then)
+        with self._lock:
+            threads = self._threads.get(dataset.owner)
+            if threads is None:
+                threads = ThreadPoolExecutor(PARALLEL, "casita-lookup")
+                self._threads[dataset.owner] = threads
+        threads.submit(self._look, dataset, did, then)
 
     def _look(self, dataset: Dataset, did: Did, then: Callable[[Dataset | None], None]) -> None:
         found = None
@@ -135,7 +144,8 @@ class Lookup:
 
     def close(self) -> None:
         """Start no more lookups."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for one in self._threads.values():
+            one.shutdown(wait=False, cancel_futures=True)
 
 
 def _at_most(found: Iterable[Found], limit: int) -> Iterator[Found]:

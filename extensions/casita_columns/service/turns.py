@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fastapi.concurrency import run_in_threadpool
 
 Answer = TypeVar("Answer")
-AT_ONCE = 3
+AT_ONCE = 2
 
 
 class Turns:

@@ -207,11 +207,14 @@ class Pool:
     ----------
     size
         Most workers at a time.
+    each
+        Most of them for one user; by default all.
     """
 
-    def __init__(self, crew: Crew, size: int) -> None:
+    def __init__(self, crew: Crew, size: int, each: int = 0) -> None:
         self.crew = crew
         self.size = size
+        self._each = each or size
         self._idle: list[Worker] = []
         self._busy: list[Worker] = []
         self._changed = threading.Condition()
@@ -242,6 +245,9 @@ class Pool:
             while not self._closed:
                 own = [one for one in self._idle if one.user == user and one.alive]
                 known = [one for one in own if one.key == key]
+                if sum(one.user == user for one in self._busy) >= self._each:
+                    self._changed.wait()
+                    continue
                 if found := (known or own)[-1:]:
                     self._idle.remove(found[0])
                     break
@@ -266,7 +272,7 @@ class Pool:
                 self._idle.append(worker)
             else:
                 worker.stop()
-            self._changed.notify()
+            self._changed.notify_all()
 
     def tend(self) -> None:
         """End workers that nobody has used for long."""
