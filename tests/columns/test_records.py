@@ -179,6 +179,40 @@ def test_a_loan_that_is_not_heard_of_is_given_back(records):
     assert not records.keep_taken(kept.id, 60)
 
 
+def test_files_that_nobody_is_at_are_handed_out_again(records):
+    one = request(records)
+    records.begin(one.id)
+    first, second = (records.next_waiting("local", {}, 0) for _ in range(2))
+    assert records.give_back_forgotten("local", {first.id}) == 1
+    assert records.give_back_forgotten("local", {first.id}) == 0
+    assert records.next_waiting("local", {}, 0).id == second.id
+
+
+def test_a_file_that_loses_its_takers_is_given_up(records):
+    one = request(records, dataset(records, 1), executor="cluster")
+    records.begin(one.id)
+    for _ in range(3):
+        assert records.take_of("ada", "cluster", 0.001)
+        time.sleep(0.005)
+        records.give_back_lost(3)
+    assert records.take_of("ada", "cluster", 60) is None
+    found = records.request("ada", one.id)
+    assert (found.state, found.failed) == ("Complete", 1)
+    assert "lost 3 times" in found.trouble
+
+
+def test_an_upstream_may_find_more_files(records):
+    one = request(records, executor="upstream")
+    records.set_files(one.id, 1)
+    assert records.add_remote(one.id, 0, "/a", Outcome("a", "k/a", 1, 1, 1, 1, 1.0))
+    records.set_files(one.id, 2)
+    assert records.request("ada", one.id).state != "Complete"
+    assert records.add_remote(one.id, 1, "/b", "it failed there")
+    records.complete(one.id)
+    found = records.request("ada", one.id)
+    assert (found.state, found.completed, found.failed) == ("Complete", 1, 1)
+
+
 def test_others_requests_and_datasets_are_not_there(records):
     one = request(records)
     for ask in (

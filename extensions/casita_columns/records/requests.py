@@ -6,7 +6,7 @@ Every method is one transaction, so that a service that is killed has done it or
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,6 +259,16 @@ class Records(Datasets):
         with self._writing() as session:
             given = session.execute(update(Result).where(*lost).values(state=WAITING))
             return int(given.rowcount)  # type: ignore[attr-defined]
+
+    def give_back_forgotten(self, executor: str, known: Collection[int]) -> int:
+        """Let files be taken again that nobody is at, of those without a term; returns how many."""
+        mine = exists().where(Request.id == Result.request_id, Request.executor == executor)
+        taken = select(Result).where(Result.state == TAKEN, Result.taken_until == 0, mine)
+        with self._writing() as session:
+            forgotten = [one for one in session.scalars(taken) if one.id not in known]
+            for one in forgotten:
+                one.state = WAITING
+        return len(forgotten)
 
     def taken(self, identifier: int) -> Result | None:
         """Return a file that is under way, and still wanted."""

@@ -139,6 +139,7 @@ class Service:
     def _tend(self) -> None:
         self.pool.tend()
         self.side.tend()
+        self.work.tend()
         if self.records.give_back_lost(self.settings.columns.retries + 1):
             self.work.nudge()
 

@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from casita.errors import CasitaError
 from casita_columns.records.requests import Outcome, Records
 from casita_columns.records.tables import Request, Result
@@ -48,6 +50,8 @@ class Work:
         self._bell = bell
         self._news = threading.Condition()
         self._in_flight: Counter[str] = Counter()
+        self._mine: set[int] = set()
+        """Files that are being seen to."""
         self._at: dict[int, tuple[str, Worker]] = {}
         """Request and worker of each file that is being read."""
         self._stopping = False
@@ -104,7 +108,14 @@ class Work:
             if request is None:
                 return None
             self._in_flight[request.owner] += 1
+            self._mine.add(result.id)
             return request, result
+
+    def tend(self) -> None:
+        """Have files read again of which nothing could be noted, as the database was away."""
+        with self._news:
+            if self._records.give_back_forgotten(LOCAL, self._mine):
+                self._news.notify_all()
 
     def _read(self, request: Request, result: Result) -> None:
         try:
@@ -116,12 +127,15 @@ class Work:
                 self.failed(request, result, error)
             else:
                 self.deliver(request, result, spool, answer)
+        except OperationalError:
+            logger.exception("the database does not answer; the file is read again")
         except Exception:
             logger.exception("a file was not seen to")
             self._records.fail(result.id, "the service made a mistake; its log says which")
         finally:
             with self._news:
                 self._in_flight[request.owner] -= 1
+                self._mine.discard(result.id)
             self._bell.ring(request.owner)
 
     def _ask(self, request: Request, result: Result, spool: Spool) -> dict[str, Any]:
