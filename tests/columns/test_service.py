@@ -320,6 +320,35 @@ def test_a_quota(tmp_path, files):
         assert client.get(f"{PREFIX}/about").json()["usage"] <= 2500
 
 
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, files):
+    from sqlalchemy import event
+
+    with running(settings(tmp_path)) as client:
+        first = submit(client, body(files))
+        finished(client, first)
+        engine = client.service.records._engine
+
+        def limit(pages):  # as SQLite itself says it when the disk is full
+            def connected(connection, record):
+                connection.execute(f"PRAGMA max_page_count={pages}")
+
+            engine.dispose()
+            event.listen(engine, "connect", connected)
+
+        limit(1)
+        big = body(files, fresh=True, title="t" * 10_000)
+        answer = client.post(f"{PREFIX}/servicex/transformation", json=big)
+        for _ in range(20):  # until the pages that there are hold no more
+            if answer.status_code != 200:
+                break
+            answer = client.post(f"{PREFIX}/servicex/transformation", json=big)
+        assert answer.status_code == 503
+        assert "the disk is full" in answer.json()["message"]
+        assert client.get(f"{PREFIX}/requests/{first}").json()["completed"] == 3
+        limit(1_000_000)
+        assert finished(client, submit(client, body(files, fresh=True)))["files-completed"] == 3
+
+
 def test_a_volume(tmp_path, files):
     volume = tmp_path / "volume"
     with running(settings(tmp_path, {"volume": volume})) as client:

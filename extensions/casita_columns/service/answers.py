@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from casita.errors import CasitaError
 from casita.serving import CODES, error_answer, status_of, what_is_invalid
+
+logger = logging.getLogger("casita.columns")
 
 
 def add_answers(app: FastAPI) -> None:
@@ -18,6 +22,7 @@ def add_answers(app: FastAPI) -> None:
     app.add_exception_handler(CasitaError, _explain)
     app.add_exception_handler(RequestValidationError, _explain_validation)
     app.add_exception_handler(HTTPException, _explain_http)
+    app.add_exception_handler(OperationalError, _explain_database)
     app.add_exception_handler(Exception, _explain_bug)
 
 
@@ -45,6 +50,13 @@ async def _explain_http(request: Request, error: Exception) -> Any:
     assert isinstance(error, HTTPException)
     code = CODES.get(error.status_code, "failed")
     return both(error.status_code, code, str(error.detail))
+
+
+async def _explain_database(request: Request, error: Exception) -> Response:
+    # A full disk, a lock that is held, a server that is away: nothing was changed.
+    logger.error("the database: %s", getattr(error, "orig", error))
+    message = "nothing could be noted: the disk is full, or the database does not answer"
+    return both(503, "unavailable", message, "try again; `casita doctor` tells its operator more")
 
 
 async def _explain_bug(request: Request, error: Exception) -> Response:
