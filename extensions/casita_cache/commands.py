@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +16,17 @@ from rich.text import Text
 from casita.client import connection
 from casita.errors import CasitaError, ServiceError
 from casita.progress import progress
-from casita.units import format_size, parse_duration
+from casita.terminal import (
+    ConnectionOption,
+    DetachOption,
+    JsonOption,
+    YesOption,
+    minute,
+    new_table,
+    print_json,
+    seconds,
+)
+from casita.units import format_size
 from casita_cache.client import Cache, targets
 from casita_cache.models import DatasetState, FileState, Job, Targets
 
@@ -28,17 +35,6 @@ POLL_SECONDS = 0.3
 app = typer.Typer(
     help="The cache of remote files: look, prefetch, pin, evict.", no_args_is_help=True
 )
-StateOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--state",
-        envvar="CASITA_STATE",
-        help="State directory of the facility meant.",
-        show_default="the one last logged in to",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 NamesArgument = Annotated[
     list[str],
     typer.Argument(
@@ -55,33 +51,9 @@ def _cache(state: Path | None) -> Iterator[Cache]:
         yield Cache(http)
 
 
-def _print(content: BaseModel | Sequence[BaseModel]) -> None:
-    if isinstance(content, BaseModel):
-        typer.echo(content.model_dump_json(indent=2))
-    else:
-        typer.echo(json.dumps([one.model_dump() for one in content], indent=2))
-
-
-def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        # The last one is the longest.
-        table.add_column(
-            column,
-            justify="right" if column in numbers else "left",
-            no_wrap=column != columns[-1],
-            overflow="fold",
-        )
-    return table
-
-
 def _part(fraction: float | None) -> str:
     """Return a fraction in percent; 100 only of what is whole."""
     return "" if fraction is None else f"{int(100 * fraction)} %"
-
-
-def _when(moment: float | None) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M") if moment else ""
 
 
 def _named(names: Iterable[str]) -> Targets:
@@ -102,7 +74,7 @@ def _named(names: Iterable[str]) -> Targets:
 
 
 @app.command()
-def status(state: StateOption = None, as_json: JsonOption = False) -> None:
+def status(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """Show every origin's cache: what it holds, hit ratio, network traffic saved.
 
     Example: `casita cache status`
@@ -110,10 +82,10 @@ def status(state: StateOption = None, as_json: JsonOption = False) -> None:
     with _cache(state) as cache:
         found = cache.status()
     if as_json:
-        _print(found)
+        print_json(found)
         return
     sizes = ("files", "cached", "limit", "served", "hits", "saved")
-    table = _table("origin", "", *sizes, "address", numbers=sizes)
+    table = new_table("origin", "", *sizes, "address", numbers=sizes)
     for one in found.origins:
         table.add_row(
             one.name,
@@ -134,7 +106,7 @@ def list_files(
     url: Annotated[
         str, typer.Argument(help="A folder at an origin.", show_default="all origins")
     ] = "",
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List a folder of an origin, with how much of each file is cached.
@@ -147,9 +119,9 @@ def list_files(
     with _cache(state) as cache:
         found = cache.listing(url)
     if as_json:
-        _print(found)
+        print_json(found)
         return
-    table = _table(
+    table = new_table(
         "cached", "size", "uses", "last use (UTC)", "", "name", numbers=("cached", "size")
     )
     for folder in found.folders:
@@ -175,7 +147,7 @@ def _row(table: Table, one: FileState) -> None:
         _part(one.fraction),
         format_size(one.size),
         str(one.accesses or ""),
-        _when(one.last_access),
+        minute(one.last_access),
         "pinned" if one.pinned else "",
         Text(one.path),
     )
@@ -184,7 +156,7 @@ def _row(table: Table, one: FileState) -> None:
 @app.command()
 def stat(
     url: Annotated[str, typer.Argument(help="A file at an origin, or a dataset.")],
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how much of a file or dataset is cached, and when it was used.
@@ -199,7 +171,7 @@ def stat(
             cache.fileset(url)  # says if there is none
             found = next(one for one in cache.datasets(url) if one.name == url)
     if as_json:
-        _print(found)
+        print_json(found)
         return
     for name, value in found.model_dump().items():
         typer.echo(f"{name:<12} {_shown(name, value)}")
@@ -213,7 +185,7 @@ def _shown(name: str, value: object) -> str:
     if name == "fraction" and isinstance(value, float):
         return _part(value)
     if name == "last_access" and isinstance(value, float):
-        return f"{_when(value)} UTC"
+        return f"{minute(value)} UTC"
     return (
         {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
     )
@@ -224,7 +196,7 @@ def datasets(
     search: Annotated[
         list[str] | None, typer.Argument(help="Words in name or metadata.", show_default="all")
     ] = None,
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the facility's datasets, with how much of each is cached.
@@ -234,12 +206,12 @@ def datasets(
     with _cache(state) as cache:
         found = cache.datasets(" ".join(search or ()))
     if as_json:
-        _print(found)
+        print_json(found)
         return
     if not found:
         typer.echo("no datasets" + (" with these words" if search else ""))
         return
-    table = _table(
+    table = new_table(
         "dataset", "files", "size", "cached", "", "title", numbers=("files", "size", "cached")
     )
     for one in found:
@@ -255,10 +227,8 @@ def datasets(
 @app.command()
 def prefetch(
     what: NamesArgument,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return at once; it goes on at the facility.")
-    ] = False,
-    state: StateOption = None,
+    detach: DetachOption = False,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch files into the cache, so that the first read is fast, too. Ctrl-C stops it.
@@ -274,7 +244,7 @@ def _await(cache: Cache, job: Job, *, detach: bool, as_json: bool) -> None:
     if not detach:
         job = _followed(cache, job)
     if as_json:
-        _print(job)
+        print_json(job)
     elif detach:
         typer.echo(f"{job.files} files are being fetched: `casita cache jobs`")
     else:
@@ -304,7 +274,7 @@ def _followed(cache: Cache, job: Job) -> Job:
 
 
 @app.command()
-def jobs(state: StateOption = None, as_json: JsonOption = False) -> None:
+def jobs(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """List your prefetches, the newest first.
 
     Example: `casita cache jobs`
@@ -312,12 +282,12 @@ def jobs(state: StateOption = None, as_json: JsonOption = False) -> None:
     with _cache(state) as cache:
         found = cache.prefetches()
     if as_json:
-        _print(found)
+        print_json(found)
         return
     if not found:
         typer.echo("no prefetches")
         return
-    table = _table(
+    table = new_table(
         "id", "state", "files", "fetched", "rate", "what", numbers=("files", "fetched", "rate")
     )
     for one in found:
@@ -330,7 +300,7 @@ def jobs(state: StateOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def cancel(
     job: Annotated[str, typer.Argument(help="As `casita cache jobs` shows it.")],
-    state: StateOption = None,
+    state: ConnectionOption = None,
 ) -> None:
     """Stop a prefetch; what it has fetched stays.
 
@@ -342,7 +312,7 @@ def cancel(
 
 
 @app.command()
-def pin(what: NamesArgument, state: StateOption = None, as_json: JsonOption = False) -> None:
+def pin(what: NamesArgument, state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """Fetch files, and keep them through purges; needs the right `storage.stage`.
 
     Example: `casita cache pin ttbar`
@@ -356,7 +326,7 @@ def pin(what: NamesArgument, state: StateOption = None, as_json: JsonOption = Fa
 
 
 @app.command()
-def unpin(what: NamesArgument, state: StateOption = None) -> None:
+def unpin(what: NamesArgument, state: ConnectionOption = None) -> None:
     """Keep files through purges no longer; they stay until space is needed.
 
     Example: `casita cache unpin ttbar`
@@ -369,7 +339,7 @@ def unpin(what: NamesArgument, state: StateOption = None) -> None:
 def evict(
     what: NamesArgument,
     yes: YesOption = False,
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Remove files from the cache, pinned ones excepted; needs the right `storage.stage`.
@@ -385,7 +355,7 @@ def evict(
 def _removed(cache: Cache, what: Targets, unused: float, as_json: bool) -> None:
     gone = cache.evict(what, unused)
     if as_json:
-        _print(gone)
+        print_json(gone)
         return
     kept = f"; {gone.kept} are pinned and stay" if gone.kept else ""
     typer.echo(f"{gone.files} files, {format_size(gone.bytes)} removed{kept}")
@@ -400,14 +370,14 @@ def purge(
         str, typer.Option(metavar="NAME", help="Only this origin's.", show_default="all")
     ] = "",
     yes: YesOption = False,
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Empty the caches, pinned files excepted.
 
     Example: `casita cache purge --unused 30d`
     """
-    seconds = _seconds(unused) if unused else 0
+    unused_for = seconds("--unused", unused) if unused else 0
     with _cache(state) as cache:
         found = [one for one in cache.status().origins if origin in ("", one.name)]
         if not found:
@@ -416,11 +386,4 @@ def purge(
         if not yes:
             what = f"unused for {unused}" if unused else "that is not pinned"
             typer.confirm(f"Remove everything {what} from the cache of {names}?", abort=True)
-        _removed(cache, Targets(urls=[f"{one.url}//" for one in found]), seconds, as_json)
-
-
-def _seconds(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise CasitaError(f"--unused {error}") from None
+        _removed(cache, Targets(urls=[f"{one.url}//" for one in found]), unused_for, as_json)

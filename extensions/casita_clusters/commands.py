@@ -19,6 +19,7 @@ from rich.table import Table
 
 from casita.client import connection
 from casita.errors import CasitaError, MissingError
+from casita.terminal import ConnectionOption, JsonOption, YesOption, print_json
 from casita_clusters import engine
 from casita_clusters.client import Clusters
 from casita_clusters.models import Cluster, ClusterLogs, Option
@@ -30,16 +31,6 @@ COLUMNS = ("name", "label", "status", "workers", "cores", "memory", "tasks", "ag
 NUMBERS = ("workers", "cores", "tasks")
 
 app = typer.Typer(help="Dask clusters: list, start, scale, stop.", no_args_is_help=True)
-StateOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--state",
-        envvar="CASITA_STATE",
-        help="State directory of the facility meant.",
-        show_default="the one last logged in to",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 NameArgument = Annotated[
     str, typer.Argument(help="Name or label of the cluster, or the beginning of either.")
 ]
@@ -57,7 +48,7 @@ def _size(number: int | None) -> str:
 
 
 @app.command("list")
-def list_clusters(state: StateOption = None, as_json: JsonOption = False) -> None:
+def list_clusters(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """List your clusters, wherever they were made.
 
     Example: `casita clusters list`
@@ -65,7 +56,7 @@ def list_clusters(state: StateOption = None, as_json: JsonOption = False) -> Non
     with _clusters(state) as clusters:
         found = clusters.list()
     if as_json:
-        typer.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=2))
+        print_json(found)
         return
     if not found:
         typer.echo("no clusters; `casita clusters create --workers 2` starts one")
@@ -98,7 +89,7 @@ def _row(one: Cluster, now: datetime) -> tuple[str, ...]:
 
 
 @app.command()
-def options(state: StateOption = None, as_json: JsonOption = False) -> None:
+def options(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """Show what can be chosen for a new cluster.
 
     Example: `casita clusters options`
@@ -122,7 +113,7 @@ def _bounds(option: Option) -> str:
 
 
 @app.command()
-def limits(state: StateOption = None, as_json: JsonOption = False) -> None:
+def limits(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """Show how much you use and may use.
 
     Example: `casita clusters limits`
@@ -130,7 +121,7 @@ def limits(state: StateOption = None, as_json: JsonOption = False) -> None:
     with _clusters(state) as clusters:
         found = clusters.limits()
     if as_json:
-        typer.echo(found.model_dump_json(indent=2))
+        print_json(found)
         return
     typer.echo(f"clusters  {found.clusters.used} of {found.clusters.limit}")
     typer.echo(f"cores     {found.cores.used} of {found.cores.limit}")
@@ -156,7 +147,7 @@ def create(
         str, typer.Option("--name", help="What you call it; shown wherever it is listed.")
     ] = "",
     wait: Annotated[bool, typer.Option(help="Wait until the workers are there.")] = True,
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a cluster.
@@ -209,7 +200,7 @@ def _print_created(cluster: Cluster, as_json: bool) -> None:
 def rename(
     name: NameArgument,
     label: Annotated[str, typer.Argument(help='What it shall be called; "" takes that away.')],
-    state: StateOption = None,
+    state: ConnectionOption = None,
 ) -> None:
     """Give a cluster a name for people.
 
@@ -225,7 +216,7 @@ def rename(
 def scale(
     name: NameArgument,
     workers: Annotated[int, typer.Argument(min=0, help="How many it shall have.")],
-    state: StateOption = None,
+    state: ConnectionOption = None,
 ) -> None:
     """Set the number of workers.
 
@@ -241,7 +232,7 @@ def scale(
 def adapt(
     name: NameArgument,
     bounds: Annotated[str, typer.Argument(metavar="MIN:MAX", help='Or "off".')],
-    state: StateOption = None,
+    state: ConnectionOption = None,
 ) -> None:
     """Let the number of workers follow the load.
 
@@ -266,8 +257,8 @@ def stop(
         list[str] | None, typer.Argument(help="Names, labels or their beginnings.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All of yours.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
-    state: StateOption = None,
+    yes: YesOption = False,
+    state: ConnectionOption = None,
 ) -> None:
     """Stop clusters; their running work is lost.
 
@@ -295,7 +286,7 @@ def logs(
         int, typer.Option("--lines", "-n", min=1, max=5000, help="From the end of each log.")
     ] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they grow.")] = False,
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the logs of a cluster's processes, also of one that failed.
@@ -307,7 +298,7 @@ def logs(
         full = _full_name(clusters.list(), name)
         found = clusters.logs(full, FOLLOWED_LINES if follow else lines)
         if as_json:
-            typer.echo(found.model_dump_json(indent=2))
+            print_json(found)
             return
         if found.reason:
             typer.echo(f"failed: {found.reason}")

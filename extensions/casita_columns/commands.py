@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from casita.client import connection
 from casita.errors import CasitaError, ServiceError
 from casita.progress import progress
+from casita.terminal import (
+    ConnectionOption,
+    DetachOption,
+    JsonOption,
+    YesOption,
+    minute,
+    new_table,
+    print_json,
+)
 from casita.units import format_size
 from casita_columns.client import Columns
 from casita_columns.delivery import Follower, submitted, trouble_of
@@ -26,17 +31,6 @@ from casita_columns.models import Look, LookRequest, RequestState
 app = typer.Typer(
     help="Columns of datasets, delivered as small files (ServiceX).", no_args_is_help=True
 )
-StateOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--state",
-        envvar="CASITA_STATE",
-        help="State directory of the facility meant.",
-        show_default="the one last logged in to",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The request; its first letters do.")]
 FolderOption = Annotated[
     Path | None,
@@ -49,26 +43,6 @@ LATELY = 20
 def _columns(state: Path | None) -> Iterator[Columns]:
     with connection(state).http() as http:
         yield Columns(http)
-
-
-def _print(content: BaseModel | Sequence[BaseModel]) -> None:
-    if isinstance(content, BaseModel):
-        typer.echo(content.model_dump_json(indent=2))
-    else:
-        typer.echo(json.dumps([one.model_dump() for one in content], indent=2))
-
-
-def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        last = column == columns[-1]
-        justify: Any = "right" if column in numbers else "left"
-        table.add_column(column, justify=justify, no_wrap=not last, overflow="fold")
-    return table
-
-
-def _when(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _found(columns: Columns, identifier: str) -> str:
@@ -96,10 +70,8 @@ def submit(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Read all files, though it was asked for before.")
     ] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return at once; it goes on at the facility.")
-    ] = False,
-    state: StateOption = None,
+    detach: DetachOption = False,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask for columns and wait until they are there. Ctrl-C cancels.
@@ -126,7 +98,7 @@ def _tell(
     columns: Columns, requests: Sequence[RequestState], *, as_json: bool, detach: bool
 ) -> None:
     if as_json:
-        _print(requests)
+        print_json(requests)
     else:
         for one in requests:
             typer.echo(f"{one.id}  {one.title or one.did}: {_progress(one)}")
@@ -173,7 +145,7 @@ def get(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where their folder is made.")
     ] = Path(),
-    state: StateOption = None,
+    state: ConnectionOption = None,
 ) -> None:
     """Fetch the files of a request, waiting for it if need be.
 
@@ -204,7 +176,7 @@ def _progress(one: RequestState) -> str:
 @app.command("ls")
 def list_requests(
     every: Annotated[bool, typer.Option("--all", "-a", help="Not only the latest.")] = False,
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List your requests, the latest first.
@@ -214,15 +186,15 @@ def list_requests(
     with _columns(state) as columns:
         found = columns.requests(1000 if every else LATELY)
     if as_json:
-        _print(found)
+        print_json(found)
         return
     numbers = ("files", "failed", "events", "size")
-    table = _table("id", "state", "submitted", *numbers, "title", numbers=numbers)
+    table = new_table("id", "state", "submitted", *numbers, "title", numbers=numbers)
     for one in found:
         table.add_row(
             one.id[:8],
             one.state + (" (reused)" if one.cached else ""),
-            _when(one.submitted),
+            minute(one.submitted),
             f"{one.completed}/{one.files}",
             str(one.failed or ""),
             f"{one.events:,}",
@@ -233,7 +205,9 @@ def list_requests(
 
 
 @app.command()
-def show(identifier: IdArgument, state: StateOption = None, as_json: JsonOption = False) -> None:
+def show(
+    identifier: IdArgument, state: ConnectionOption = None, as_json: JsonOption = False
+) -> None:
     """Show one request, and what went wrong with its files.
 
     Example: `casita columns show 1f38`
@@ -241,9 +215,9 @@ def show(identifier: IdArgument, state: StateOption = None, as_json: JsonOption 
     with _columns(state) as columns:
         one = columns.request(_found(columns, identifier))
     if as_json:
-        _print(one)
+        print_json(one)
         return
-    table = _table("", " ")
+    table = new_table("", " ")
     rows = {
         "id": one.id,
         "title": one.title,
@@ -252,7 +226,7 @@ def show(identifier: IdArgument, state: StateOption = None, as_json: JsonOption 
         "state": one.state + (f": {one.trouble}" if one.trouble else ""),
         "files": _progress(one),
         "events": f"{one.events_in:,} read, {one.events:,} delivered",
-        "submitted": _when(one.submitted),
+        "submitted": minute(one.submitted),
     }
     for name, text in rows.items():
         table.add_row(name, Text(text))
@@ -269,7 +243,7 @@ def look(
         list[str], typer.Argument(metavar="DATASET", help="A dataset's name, or files.")
     ],
     tree: Annotated[str, typer.Option(help="Show the columns of this tree.")] = "",
-    state: StateOption = None,
+    state: ConnectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show trees and columns of a dataset, as its first file has them.
@@ -279,7 +253,7 @@ def look(
     with _columns(state) as columns:
         found = columns.look(_meant(what))
     if as_json:
-        _print(found)
+        print_json(found)
         return
     _show_trees(found, tree)
 
@@ -301,14 +275,14 @@ def _show_trees(found: Look, tree: str) -> None:
             f"{format_size(size)} each"
         )
         if tree == one.name or (not tree and len(found.trees) == 1):
-            table = _table("bytes", "type", "column", numbers=("bytes",))
+            table = new_table("bytes", "type", "column", numbers=("bytes",))
             for branch in one.branches:
                 table.add_row(f"{branch.bytes:.1f}", Text(branch.type), Text(branch.name))
             Console().print(table)
 
 
 @app.command()
-def datasets(state: StateOption = None, as_json: JsonOption = False) -> None:
+def datasets(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """List the datasets that were looked up for you.
 
     Example: `casita columns datasets`
@@ -316,10 +290,10 @@ def datasets(state: StateOption = None, as_json: JsonOption = False) -> None:
     with _columns(state) as columns:
         found = columns.datasets()
     if as_json:
-        _print(found)
+        print_json(found)
         return
     numbers = ("files", "size")
-    table = _table("id", "finder", *numbers, "looked up", "name", numbers=numbers)
+    table = new_table("id", "finder", *numbers, "looked up", "name", numbers=numbers)
     for one in found:
         trouble = f"  [{one.trouble or one.state}]" if one.state != "complete" else ""
         table.add_row(
@@ -327,14 +301,14 @@ def datasets(state: StateOption = None, as_json: JsonOption = False) -> None:
             one.finder,
             str(one.files),
             format_size(one.size) if one.size else "",
-            _when(one.updated),
+            minute(one.updated),
             Text(one.name + trouble),
         )
     Console().print(table)
 
 
 @app.command()
-def codegens(state: StateOption = None, as_json: JsonOption = False) -> None:
+def codegens(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     """List code generators, finders, and what you may have.
 
     Example: `casita columns codegens`
@@ -342,9 +316,9 @@ def codegens(state: StateOption = None, as_json: JsonOption = False) -> None:
     with _columns(state) as columns:
         about = columns.about()
     if as_json:
-        _print(about)
+        print_json(about)
         return
-    table = _table("name", "what", "where")
+    table = new_table("name", "what", "where")
     for one in about.codegens:
         table.add_row(one.name, one.title, one.where)
     Console().print(table)
@@ -356,7 +330,7 @@ def codegens(state: StateOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def cancel(identifier: IdArgument, state: StateOption = None) -> None:
+def cancel(identifier: IdArgument, state: ConnectionOption = None) -> None:
     """Stop a request; what is delivered stays.
 
     Example: `casita columns cancel 1f38`
@@ -368,7 +342,7 @@ def cancel(identifier: IdArgument, state: StateOption = None) -> None:
 
 
 @app.command()
-def again(identifier: IdArgument, state: StateOption = None) -> None:
+def again(identifier: IdArgument, state: ConnectionOption = None) -> None:
     """Ask for the same once more; all files are read anew.
 
     Example: `casita columns again 1f38`
@@ -382,7 +356,7 @@ def again(identifier: IdArgument, state: StateOption = None) -> None:
 def rm(
     identifiers: Annotated[list[str], typer.Argument(metavar="ID...", help="The requests.")],
     yes: YesOption = False,
-    state: StateOption = None,
+    state: ConnectionOption = None,
 ) -> None:
     """Forget requests and remove what they delivered.
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from casita.backend import load_backends
-from casita.cli import config, data, demo, facility, login, storage
+from casita.cli import config, data, demo, facility, login, run, storage, tokens
 from casita.errors import CasitaError
 
 UsageError: Any = typer.BadParameter.__base__
@@ -29,12 +29,10 @@ app = typer.Typer(
 
 def build() -> typer.Typer:
     """Return the application with the commands of every installed backend."""
-    for part in (facility, login, demo):
-        for command in part.app.registered_commands:
-            app.registered_commands.append(command)
-        for group in part.app.registered_groups:
-            app.registered_groups.append(group)
-    login.tokens.registered_commands += storage.app.registered_commands
+    for part in (facility, login, run, demo):
+        app.registered_commands += part.app.registered_commands
+    tokens.app.registered_commands += storage.app.registered_commands
+    app.add_typer(tokens.app, name="token")
     app.add_typer(config.app, name="config")
     app.add_typer(data.app, name="data")
     for backend in load_backends().values():

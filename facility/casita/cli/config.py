@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from casita.backend import load_backends
-from casita.cli.options import JsonOption
 from casita.config import FacilityConfig, load
 from casita.errors import ConfigError
+from casita.terminal import JsonOption
 
 app = typer.Typer(help="Write, check and show casita.toml.", no_args_is_help=True)
 FileArgument = Annotated[Path, typer.Argument(help="The configuration file.")]

@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from casita.cli.options import JsonOption, StateOption
 from casita.data import data_directory
 from casita.data.catalogue import GENERATED, OPEN_DATA, SAMPLES, Sample, entries, find
 from casita.errors import DataError
 from casita.progress import progress
+from casita.terminal import JsonOption, StateOption, YesOption
 from casita.units import format_size
 
 app = typer.Typer(help="Datasets: list, fetch, generate, remove.", no_args_is_help=True)
@@ -136,7 +136,7 @@ def _source(text: str, directory: Path) -> Path:
 @app.command()
 def remove(
     names: Annotated[list[str], typer.Argument(help="As `casita data list` shows.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: YesOption = False,
     state: StateOption = None,
 ) -> None:
     """Delete datasets from this machine.

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from casita.cli.options import JsonOption, StateOption
 from casita.errors import DataError
 from casita.site import default_state, open_site
+from casita.terminal import JsonOption, StateOption
 
 if TYPE_CHECKING:
     from casita.demo.job import Outcome

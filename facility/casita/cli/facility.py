@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from casita.cli.options import JsonOption, StateOption
 from casita.errors import ProcessError, StateError
 from casita.site import default_state, open_site
+from casita.terminal import JsonOption, StateOption
 
 app = typer.Typer()
 COLOURS = {"up": "green", "degraded": "yellow", "down": "red"}

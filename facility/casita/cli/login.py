@@ -1,4 +1,4 @@
-"""``casita login``, ``logout``, ``whoami``, ``token``, ``run``."""
+"""``casita login``, ``logout``, ``whoami``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import importlib
 import json
 import os
 import platform
-import re
-import shutil
 import sys
 import time
 import webbrowser
@@ -20,12 +18,10 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from casita.addresses import checked_url
 from casita.backend import load_backends
-from casita.cli.options import ConnectionOption, JsonOption
+from casita.cli.tokens import ScopeOption, lifetime, scope_names
 from casita.client import (
     Connection,
     checked,
@@ -36,43 +32,17 @@ from casita.client import (
     session,
     time_left,
 )
-from casita.errors import CasitaError, LoginError, ServiceError
+from casita.errors import LoginError, ServiceError
 from casita.login.scopes import meaning
 from casita.site import LOGIN_PREFIX
-from casita.units import parse_duration, round_duration
+from casita.terminal import ConnectionOption, JsonOption
+from casita.units import round_duration
 
 app = typer.Typer()
-tokens = typer.Typer(
-    help="Make, list and revoke tokens, for jobs and other programs.", no_args_is_help=True
-)
-app.add_typer(tokens, name="token")
-
-ScopeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--scope",
-        metavar="NAME",
-        help="What the token may do, e.g. gateway or servers; can be repeated.",
-    ),
-]
 RETRY_STATUS = (429, 500, 502, 503, 504)
 """Answers of a facility whose login service is being restarted."""
 PATIENCE = 30.0
 """Seconds in which it has restarted."""
-
-
-def _seconds(text: str) -> int:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise CasitaError(f"--expires {error}") from None
-    if seconds <= 0:
-        raise CasitaError(f"--expires {text} is over at once", hint='write e.g. "10m", "8h", "7d"')
-    return seconds
-
-
-def _names(scopes: Iterable[str] | None) -> list[str]:
-    return [name for one in scopes or () for name in one.replace(",", " ").split()]
 
 
 @app.command()
@@ -107,7 +77,7 @@ def login(
         if token_stdin:
             token = _pasted()
         else:
-            token = _by_device(http, url, _names(scope), _seconds(expires), browser=browser)
+            token = _by_device(http, url, scope_names(scope), lifetime(expires), browser=browser)
     # The gateway as seen from here, maybe through a tunnel, and by the scheme checked above.
     gateway = f"{url}{urlsplit(about['gateway']).path}"
     found = Connection(url, token, gateway, about["traffic"], ca=ca)
@@ -270,132 +240,3 @@ def whoami(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
     typer.echo(f"{me['user']} at {found.url}" + (f", for {left}" if left else ""))
     for name in me["scopes"]:
         typer.echo(f"  {name:<10} {meaning(name)}")
-
-
-@tokens.command()
-def create(
-    scope: ScopeOption = None,
-    expires: Annotated[str, typer.Option(metavar="TIME", help='E.g. "10m", "8h", "7d".')] = "1h",
-    note: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the token alone.")] = False,
-    state: ConnectionOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a token that may do no more than your own, for a job or another program.
-
-    Example: `casita token create --scope gateway --expires 10m --quiet`
-    """
-    names = _names(scope) or ["gateway"]
-    body = {"scopes": names, "expires_in": _seconds(expires), "note": note}
-    with connection(state).http() as http:
-        made = checked(http.post(f"{LOGIN_PREFIX}/tokens", json=body))
-    if as_json:
-        typer.echo(json.dumps(made, indent=2))
-        return
-    typer.echo(made["token"])
-    if not quiet:
-        typer.echo(
-            f"For {', '.join(made['scopes'])}, until {_short(made['expires_at'])} UTC; it is shown "
-            f"only now. `casita token revoke {made['id']}` ends it.",
-            err=True,
-        )
-
-
-@tokens.command("list")
-def list_tokens(state: ConnectionOption = None, as_json: JsonOption = False) -> None:
-    """List your tokens that were made by casita.
-
-    Example: `casita token list`
-    """
-    with connection(state).http() as http:
-        found = checked(http.get(f"{LOGIN_PREFIX}/tokens"))
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    if not found:
-        typer.echo("no tokens; `casita token create` makes one")
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("id", "scopes", "expires (UTC)", "last used", "note"):
-        table.add_column(column, overflow="fold")
-    for one in found:
-        expires, used = _short(one["expires_at"]), _short(one["last_used"])
-        # A note is somebody's text, no markup.
-        table.add_row(one["id"], ", ".join(one["scopes"]), expires, used, Text(one["note"]))
-    Console().print(table)
-
-
-def _short(moment: str | None) -> str:
-    return moment[:16].replace("T", " ") if moment else ""
-
-
-@tokens.command()
-def revoke(
-    identifier: Annotated[str, typer.Argument(help="As `casita token list` shows it.")],
-    state: ConnectionOption = None,
-) -> None:
-    """End a token at once.
-
-    Example: `casita token revoke a123`
-    """
-    if not re.fullmatch(r"[a-z]\d+", identifier):
-        # Not sent, nor said: it may be a token.
-        raise CasitaError("this is no token's id", hint="`casita token list` shows ids, e.g. a12")
-    with connection(state).http() as http:
-        checked(http.delete(f"{LOGIN_PREFIX}/tokens/{identifier}"))
-    typer.echo(f"{identifier} is revoked")
-
-
-@app.command(
-    context_settings={
-        "allow_extra_args": True,
-        "allow_interspersed_args": False,
-        "ignore_unknown_options": True,
-    },
-)
-def run(
-    command: Annotated[list[str], typer.Argument(help="What to run, and its arguments.")],
-    state: ConnectionOption = None,
-) -> None:
-    """Run a local command connected to the facility: `dask_gateway.Gateway()` just works in it.
-
-    Example: `casita run -- python analysis.py`
-    """
-    program = shutil.which(command[0])
-    if program is None:
-        raise CasitaError(f"{command[0]}: no such command", hint="check the spelling and PATH")
-    found = connection(state)
-    found.http().close()  # says so now if the token has expired
-    environment = {**os.environ, **environment_of(found)}
-    if _shares_environment(program):
-        for backend in load_backends().values():
-            environment |= backend.environment
-    try:
-        # In our place: signals, Ctrl-C and the exit status are all its own.
-        os.execve(program, command, environment)
-    except OSError as error:
-        raise CasitaError(f"{program} can't be run: {error.strerror}") from error
-
-
-def environment_of(found: Connection) -> Mapping[str, str]:
-    """Return what a program needs to use the facility's gateway; the token is in it."""
-    ca = {"SSL_CERT_FILE": found.ca, "REQUESTS_CA_BUNDLE": found.ca} if found.ca else {}
-    return {
-        "CASITA_URL": found.url,
-        "DASK_GATEWAY__ADDRESS": found.gateway,
-        "DASK_GATEWAY__PUBLIC_ADDRESS": found.gateway,
-        "DASK_GATEWAY__PROXY_ADDRESS": found.traffic,
-        "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
-        "JUPYTERHUB_API_TOKEN": found.token,
-        "JUPYTERHUB_USER": found.user,
-        **ca,
-    }
-
-
-def _shares_environment(program: str) -> bool:
-    """Whether a program runs, or is likely to run, the Python in which casita is installed.
-
-    Elsewhere dask could not import what the backends' variables name.
-    """
-    ours = Path(sys.prefix) / "bin"
-    return any(path and Path(path).parent == ours for path in (program, shutil.which("python")))

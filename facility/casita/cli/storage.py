@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from casita.auth.scopes import CREATE, MODIFY, READ, Scope, normalised
-from casita.cli.options import ConnectionOption, JsonOption, StateOption
 from casita.client import checked, connection, operator, session
 from casita.errors import CasitaError
 from casita.site import TOKENS_PREFIX, default_state, open_site
 from casita.storage import storage_token
+from casita.terminal import ConnectionOption, JsonOption, StateOption, YesOption
 from casita.units import round_duration
 
 app = typer.Typer()
@@ -81,7 +81,7 @@ def rotate_keys(
             "--now", help="The keys are in wrong hands: make new ones, and end every token."
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: YesOption = False,
     state: StateOption = None,
 ) -> None:
     """Sign storage tokens with the next key from now on; for the operator.
