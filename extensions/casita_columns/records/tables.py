@@ -90,6 +90,8 @@ class Request(Table):
     """``parquet``, ``root-file`` or ``root-rntuple``."""
     destination: Mapped[str] = mapped_column(Text)
     executor: Mapped[str] = mapped_column(Text)
+    reads: Mapped[str] = mapped_column(Text, default="")
+    """Scopes, separated by spaces, by which its token let it read."""
     query: Mapped[str] = mapped_column(Text, index=True)
     """Hash of selection, code generator, format and the version of the code."""
     source: Mapped[str] = mapped_column(Text, default="")

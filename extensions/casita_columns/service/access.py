@@ -11,12 +11,32 @@ import httpx
 from fastapi import Request
 
 from casita.auth import bearer
+from casita.auth.scopes import READ, of_claims, without_redundant
 from casita.auth.verifier import StorageToken, Verifier
 from casita.errors import LoginError, ServiceError
+from casita_columns.records.tables import Request as RequestRow
 from casita_columns.settings import ServiceSettings
+from casita_columns.workers.pool import Rights
 
 SHARE = 0.5
 """Tokens are renewed after this part of their life."""
+
+
+def rights_of(caller: StorageToken) -> Rights:
+    """Return with whose rights a caller's files are read: no more of them than the token has."""
+    reads = [one for one in without_redundant(caller.scopes) if one.operation == READ]
+    return Rights(caller.user, " ".join(map(str, reads)))
+
+
+def rights_for(request: RequestRow) -> Rights:
+    """Return with whose rights a request's files are read: those that it came with."""
+    return Rights(request.owner, request.reads)
+
+
+def covers(reads: str, others: str) -> bool:
+    """Whether who may read by the scopes ``reads`` may read all that ``others`` are for."""
+    may = of_claims(reads)
+    return all(any(one.covers(two) for one in may) for two in of_claims(others))
 
 
 class Access:
@@ -77,57 +97,64 @@ class Access:
             raise LoginError(why, hint=str(content.get("hint", "")))
         return str(content["access_token"])
 
-    def reader(self, user: str, audience: str = "") -> str:
-        """Return a token with which a user's data are read; "" where none is needed.
+    def reader(self, rights: Rights, audience: str = "") -> str:
+        """Return a token with which data are read; "" where none is needed, or nothing may be.
 
         Parameters
         ----------
         audience
             Names of services; by default those whose files need one.
         """
-        return self._readers.token(user, audience or self._settings.reads_for)
+        return self._readers.token(rights, audience or self._settings.reads_for)
 
 
 @dataclass(frozen=True)
 class _Kept:
     token: str
     until: float
+    """Monotonic time when a new one is wanted, and when it has expired."""
+    end: float
 
 
 class Readers:
-    """Storage tokens of users, read-only, got by the service for itself."""
+    """Storage tokens of users, read-only, got by the service for itself.
+
+    They allow what the tokens did that came with requests, and no more: servers that hold the data
+    then refuse the rest, and a server that a request names and that asks for a token gets no other.
+    """
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._kept: dict[tuple[Rights, str], _Kept] = {}
         self._lock = threading.Lock()
 
-    def token(self, user: str, audience: str) -> str:
-        """Return a user's token; "" where none is needed, or none can be had now."""
-        if not audience:
+    def token(self, rights: Rights, audience: str) -> str:
+        """Return a token; "" where none is needed, or none can be had now."""
+        if not audience or not rights.reads:
             return ""
-        key = (user, audience)
+        key = (rights, audience)
         with self._lock:
+            now = time.monotonic()
+            self._kept = {one: kept for one, kept in self._kept.items() if kept.end > now}
             kept = self._kept.get(key)
-            if kept is None or kept.until < time.monotonic():
+            if kept is None or kept.until < now:
                 try:
                     kept = self._kept[key] = self._fetch(*key)
                 except (httpx.HTTPError, OSError, ValueError, KeyError):
                     return kept.token if kept else ""
             return kept.token
 
-    def _fetch(self, user: str, audience: str) -> _Kept:
+    def _fetch(self, rights: Rights, audience: str) -> _Kept:
         own = self._settings.token_file.read_text().strip()
-        form = {"audience": audience, "requested_subject": user}
+        form = {"audience": audience, "requested_subject": rights.user, "scope": rights.reads}
         with httpx.Client(timeout=10, trust_env=False) as http:
             answer = http.post(
                 self._settings.issuer, data=form, headers={"Authorization": f"Bearer {own}"}
             )
         answer.raise_for_status()
         content = answer.json()
-        return _Kept(
-            str(content["access_token"]), time.monotonic() + SHARE * float(content["expires_in"])
-        )
+        now, life = time.monotonic(), float(content["expires_in"])
+        return _Kept(str(content["access_token"]), now + SHARE * life, now + life)
 
 
 def _content(answer: httpx.Response) -> dict[str, Any]:

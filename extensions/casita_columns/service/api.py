@@ -75,7 +75,7 @@ def _add_looking(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
     @app.post(f"{prefix}/look")
     async def look(body: LookRequest, caller: StorageToken = user) -> Look:
         """Tell which trees and columns the first file of a dataset has."""
-        return await desk.turns.take(caller.user, desk.look, body, caller)
+        return await desk.turns.take(caller.user, desk.looking.look, body, caller)
 
     @app.get(f"{prefix}/datasets")
     def datasets(caller: StorageToken = user) -> list[DatasetState]:

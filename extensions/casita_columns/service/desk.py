@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import tempfile
 from collections import OrderedDict
-from typing import Any
 
 from casita import __version__
 from casita.auth.verifier import StorageToken
 from casita.errors import CasitaError
 from casita.serving import Refused
 from casita_columns.finders import Did
-from casita_columns.models import Look, LookRequest
 from casita_columns.records.requests import Records
 from casita_columns.records.tables import (
     BAD_DATASET,
@@ -27,19 +22,22 @@ from casita_columns.records.tables import (
     Request,
     now,
 )
+from casita_columns.service.access import rights_for, rights_of
 from casita_columns.service.bell import Bell
+from casita_columns.service.looking import Looking
 from casita_columns.service.lookup import Lookup
+from casita_columns.service.reuse import Reuse
 from casita_columns.service.turns import Turns
 from casita_columns.service.upstream import EXECUTOR as UPSTREAM
 from casita_columns.service.upstream import Upstream
-from casita_columns.service.work import LOCAL, Work
+from casita_columns.service.work import Work
 from casita_columns.settings import ServiceSettings
 from casita_columns.store.objects import Objects
 from casita_columns.store.volume import no_volume
 from casita_columns.wire import FILE_LIST, Submission
 from casita_columns.workers.child import text_file
 from casita_columns.workers.codegens import Codegens
-from casita_columns.workers.pool import Pool, TaskError
+from casita_columns.workers.pool import Pool, Rights, TaskError
 
 logger = logging.getLogger("casita.columns")
 CHECKED_MAX = 1000
@@ -83,6 +81,8 @@ class Desk:
         self.bell = bell
         self._upstream = upstream
         self.turns = Turns()
+        self.looking = Looking(records, lookup, side)
+        self._reuse = Reuse(settings, records)
         self._checked: OrderedDict[str, str] = OrderedDict()
 
     @property
@@ -115,7 +115,7 @@ class Desk:
         executor = self._executor(body.codegen)
         query = self.codegens.query(body.codegen, body.selection, body.format)
         if body.codegen in self.codegens.here:
-            self._check(body, query, caller.user)
+            self._check(body, query, rights_of(caller))
         dataset, did = self._dataset(body, caller)
         request = self.records.add(
             Request(
@@ -128,6 +128,7 @@ class Desk:
                 form=body.format,
                 destination=body.destination,
                 executor=executor,
+                reads=rights_of(caller).reads,
                 query=query,
                 state=LOOKUP if did else SUBMITTED,
                 submitted=now(),
@@ -177,9 +178,9 @@ class Desk:
             raise Refused(
                 400, "bad_request", f"file-list: {len(files)} files; 1 to {most} are taken"
             )
-        return self.lookup.listed(caller.user, files), None
+        return self.lookup.listed(rights_of(caller), files), None
 
-    def _check(self, body: Submission, query: str, user: str) -> None:
+    def _check(self, body: Submission, query: str, rights: Rights) -> None:
         """Have a selection translated before it is taken in."""
         if query not in self._checked:
             task = {"do": "check", "codegen": body.codegen, "key": query}
@@ -187,7 +188,7 @@ class Desk:
             try:
                 with (
                     text_file(body.selection) as selection,
-                    pool.worker(user, query) as worker,
+                    pool.worker(rights, query) as worker,
                 ):
                     worker.ask(task, [selection])
             except TaskError as error:
@@ -217,7 +218,7 @@ class Desk:
                 self._begin(request, found, reusing)
             self.bell.ring(request.owner)
 
-        self.lookup.start(dataset, did, then)
+        self.lookup.start(dataset, did, rights_for(request), then)
 
     def _begin(
         self, request: Request, dataset: Dataset, reusing: StorageToken | None = None
@@ -225,34 +226,9 @@ class Desk:
         """Have the files read, unless the results are there and ``reusing`` may have them."""
         if request.executor == UPSTREAM and self._upstream:
             self._upstream.nudge()
-        elif reusing is None or not self._answered(request, dataset, reusing):
+        elif reusing is None or not self._reuse.answered(request, dataset, reusing):
             self.records.begin(request.id)
             self.work.nudge()
-
-    def _answered(self, request: Request, dataset: Dataset, caller: StorageToken) -> bool:
-        """Give a request results that are there already, if its owner may have them."""
-        if not self.settings.columns.reuse or request.destination == "volume":
-            return False
-        for one in self.records.same(request.query, dataset.version):
-            # What users' own workers brought is believed by those users alone.
-            shared = one.executor == LOCAL and self._may_read(dataset, caller)
-            allowed = one.owner == caller.user or shared
-            if allowed and self.records.share(request.id, one.id):
-                return True
-        return False
-
-    def _may_read(self, dataset: Dataset, caller: StorageToken) -> bool:
-        """Whether a user may read all of a dataset's files, as far as this service can tell.
-
-        Local files are for their readers' own accounts to open; what needs no token anybody reads.
-        """
-        for one in self.records.dataset_files(dataset.id):
-            path = one.paths.partition("\n")[0]
-            if "://" not in path:
-                return False
-            if self.settings.reads_for and not caller.allows("storage.read", _path_of(path)):
-                return False
-        return True
 
     # ---- after a start
 
@@ -350,65 +326,6 @@ class Desk:
         )
         return self.submit(body, caller)
 
-    # ---- looking at datasets
-
-    def look(self, body: LookRequest, caller: StorageToken) -> Look:
-        """Tell what the first file of a dataset holds.
-
-        Raises
-        ------
-        Refused
-            400: the dataset has no files, or the first can't be read.
-        """
-        dataset = self._found(body, caller)
-        first = self.records.first_file(dataset.id)
-        assert first is not None
-        trees, path = self._trees(first.paths.split("\n"), caller.user)
-        return Look.model_validate(
-            {
-                "did": body.did,
-                "dataset_id": dataset.id,
-                "files": dataset.files,
-                "size": dataset.size,
-                "events": dataset.events,
-                "path": path,
-                "trees": trees,
-            }
-        )
-
-    def _found(self, body: LookRequest, caller: StorageToken) -> Dataset:
-        if not body.did:
-            if not body.files:
-                raise Refused(400, "bad_request", "did: name a dataset, or files")
-            return self.lookup.listed(caller.user, body.files)
-        dataset, did = self.lookup.named(caller.user, body.did)
-        if did is None:
-            return dataset
-        try:
-            return self.lookup.look(dataset, did)
-        except CasitaError as error:
-            self.records.fail_dataset(dataset.id, "internal_failure", error.message)
-            raise Refused(400, "bad_request", error.message, error.hint) from None
-
-    def _trees(self, replicas: list[str], user: str) -> tuple[Any, str]:
-        trouble: TaskError | None = None
-        for url in replicas:
-            with tempfile.TemporaryFile() as out, self._side.worker(user) as worker:
-                try:
-                    worker.ask({"do": "look", "url": url}, [out.fileno()])
-                except TaskError as error:
-                    trouble = error
-                    continue
-                text = os.pread(out.fileno(), 64 * 2**20, 0)
-                return json.loads(text), url
-        assert trouble is not None
-        raise Refused(400, "bad_request", trouble.message)
-
 
 def _untranslated(trouble: str) -> Refused:
     return Refused(400, "bad_request", f"Failed to generate translation code: {trouble}")
-
-
-def _path_of(url: str) -> str:
-    """Return the path of a file at its server, as scopes name it."""
-    return "/" + url.partition("://")[2].partition("/")[2].lstrip("/").partition("?")[0]

@@ -16,7 +16,7 @@ from casita_columns.finders import Context, LookupFailed, NotThere
 from casita_columns.service.access import Access
 from casita_columns.settings import ServiceSettings
 from casita_columns.workers.inputs import version_of
-from casita_columns.workers.pool import Pool
+from casita_columns.workers.pool import Pool, Rights
 
 TEXT_BYTES = 256 * 2**20
 CACHE = "cache"
@@ -39,23 +39,23 @@ class Listing:
         self._pool = pool
         self._http = httpx.Client(timeout=60, trust_env=True, follow_redirects=True)
 
-    def context(self, user: str) -> Context:
-        """Return the context of one user's lookup."""
+    def context(self, rights: Rights) -> Context:
+        """Return the context of one lookup."""
 
         def list_directory(url: str) -> list[tuple[str, int | None, bool]]:
-            return self._list(user, url)
+            return self._list(rights, url)
 
         folder = self._settings.directory / "finders"
         folder.mkdir(exist_ok=True)
         return Context(
-            user=user,
+            user=rights.user,
             list_directory=list_directory,
             http=self._http,
             directory=Path(folder),
-            fetch_fileset=lambda name: self._fileset(user, name),
+            fetch_fileset=lambda name: self._fileset(rights, name),
         )
 
-    def versions(self, user: str, paths: Sequence[str]) -> list[tuple[int, str]]:
+    def versions(self, rights: Rights, paths: Sequence[str]) -> list[tuple[int, str]]:
         """Return size in bytes, and what tells it from an older one, of local files."""
         if not self._pool.crew.accounts:
             return [version_of(one) for one in paths]
@@ -64,7 +64,7 @@ class Listing:
         with (
             tempfile.TemporaryFile("w+") as names,
             tempfile.TemporaryFile() as out,
-            self._pool.worker(user) as worker,
+            self._pool.worker(rights) as worker,
         ):
             json.dump(list(paths), names)
             names.flush()
@@ -72,9 +72,9 @@ class Listing:
             found: list[Any] = json.loads(os.pread(out.fileno(), TEXT_BYTES, 0))
         return [(int(size), str(version)) for size, version in found]
 
-    def _fileset(self, user: str, name: str) -> dict[str, Any] | None:
+    def _fileset(self, rights: Rights, name: str) -> dict[str, Any] | None:
         """Return a dataset of the cache's catalogue, as the user may see it."""
-        token = self._access.reader(user, CACHE)
+        token = self._access.reader(rights, CACHE)
         if not token:
             return None
         public = self._settings.url.partition("/services/")[0]
@@ -91,8 +91,8 @@ class Listing:
         found = content.get(name) if isinstance(content, dict) else None
         return found if isinstance(found, dict) else None
 
-    def _list(self, user: str, url: str) -> list[tuple[str, int | None, bool]]:
-        with tempfile.TemporaryFile() as out, self._pool.worker(user) as worker:
+    def _list(self, rights: Rights, url: str) -> list[tuple[str, int | None, bool]]:
+        with tempfile.TemporaryFile() as out, self._pool.worker(rights) as worker:
             done = worker.ask({"do": "list", "url": url}, [out.fileno()])["done"]
             if "absent" in done:
                 raise NotThere(done["absent"])

@@ -16,9 +16,9 @@ from pydantic import BaseModel, Field
 from casita.auth.verifier import StorageToken
 from casita.errors import MissingError
 from casita.serving import Refused
+from casita_columns.records.tables import FATAL, Result
 from casita_columns.records.tables import Request as RequestRow
-from casita_columns.records.tables import Result
-from casita_columns.service.access import Access
+from casita_columns.service.access import Access, covers, rights_of
 from casita_columns.service.desk import Desk
 from casita_columns.store.objects import Spool
 from casita_columns.workers.pool import TaskError
@@ -26,6 +26,10 @@ from casita_columns.workers.pool import TaskError
 CLUSTER = "cluster"
 LEASE_SECONDS = 60.0
 LINES_MAX = 40
+NARROWER = (
+    "it came with a token for a part of what its user may read, and the workers that were lent may "
+    "read more: ask with a token for all"
+)
 Number = Annotated[int, Path(ge=0, lt=2**62)]
 
 
@@ -82,22 +86,32 @@ def add_loans(app: FastAPI, prefix: str, access: Access, desk: Desk) -> None:
             raise MissingError("somebody else has taken it")
         return request, result
 
-    mine = Depends(held)
+    _add_taking(app, base, desk, user, Depends(held))
+    _add_bringing(app, base, desk, Depends(held))
 
+
+def _add_taking(app: FastAPI, base: str, desk: Desk, user: Any, mine: Any) -> None:
     @app.post(base, response_model=Taken)
     def take(caller: StorageToken = user) -> Any:
         """Take the next file of the caller's requests; 204 if there is none."""
-        result = desk.records.take_of(caller.user, CLUSTER, LEASE_SECONDS)
-        request = desk.records.known(result.request_id) if result else None
-        if result is None or request is None:
-            return Response(status_code=204)
-        return _taken(desk, request, result)
+        while (result := desk.records.take_of(caller.user, CLUSTER, LEASE_SECONDS)) is not None:
+            request = desk.records.known(result.request_id)
+            if request is None:
+                break
+            if not desk.settings.reads_for or covers(request.reads, rights_of(caller).reads):
+                return _taken(desk, request, result)
+            # What the request may not read, the worker could read for it.
+            desk.records.set_state(request.id, FATAL, NARROWER)
+            desk.bell.ring(request.owner)
+        return Response(status_code=204)
 
     @app.post(f"{base}/{{identifier}}/keep")
     def keep(found: tuple[RequestRow, Result] = mine) -> Kept:
         """Say that one is still at a file."""
         return Kept(kept=desk.records.keep_taken(found[1].id, LEASE_SECONDS))
 
+
+def _add_bringing(app: FastAPI, base: str, desk: Desk, mine: Any) -> None:
     @app.post(f"{base}/{{identifier}}/failed", status_code=204)
     def failed(body: Trouble, found: tuple[RequestRow, Result] = mine) -> None:
         """Say that a file could not be read."""

@@ -18,6 +18,7 @@ from casita_columns.records.requests import Records
 from casita_columns.records.tables import BAD_NAME, FAILED_LOOKUP, NOT_THERE, Dataset, now
 from casita_columns.service.listing import Listing
 from casita_columns.settings import ColumnsSettings
+from casita_columns.workers.pool import Rights
 
 logger = logging.getLogger("casita.columns")
 PARALLEL = 2
@@ -73,7 +74,7 @@ class Lookup:
         scheme = did.partition("://")[0] if "://" in did else self._settings.finder
         return self._records.new_dataset(user, scheme, did, did)
 
-    def listed(self, user: str, paths: list[str]) -> Dataset:
+    def listed(self, rights: Rights, paths: list[str]) -> Dataset:
         """Return the dataset of a list of files.
 
         Raises
@@ -83,14 +84,14 @@ class Lookup:
         """
         name = LIST + hashlib.sha256("".join(paths).encode(errors="replace")).hexdigest()
         try:
-            context = self._listing.context(user)
+            context = self._listing.context(rights)
             found = list(self.finders[LIST].find("\n".join(paths), context))
         except CasitaError as error:
             raise Refused(400, "bad_request", error.message, error.hint) from None
-        dataset = self._records.new_dataset(user, LIST, name, name)
-        return self._records.fill_dataset(dataset.id, self._files(user, found))
+        dataset = self._records.new_dataset(rights.user, LIST, name, name)
+        return self._records.fill_dataset(dataset.id, self._files(rights, found))
 
-    def _files(self, user: str, found: Iterable[Found]) -> Iterator[File]:
+    def _files(self, rights: Rights, found: Iterable[Found]) -> Iterator[File]:
         """Yield files as they are remembered.
 
         A local one may be written anew under its name: its size and time say which it is. Of
@@ -99,24 +100,28 @@ class Lookup:
         rest = iter(found)
         while some := list(islice(rest, BATCH)):
             local = [one.paths[0] for one in some if _is_local(one.paths[0])]
-            known = dict(zip(local, self._listing.versions(user, local), strict=True))
+            known = dict(zip(local, self._listing.versions(rights, local), strict=True))
             for one in some:
                 size, version = known.get(one.paths[0], (one.size, ""))
                 yield File(one.paths, size, one.events, one.adler32, version)
 
-    def start(self, dataset: Dataset, did: Did, then: Callable[[Dataset | None], None]) -> None:
+    def start(
+        self, dataset: Dataset, did: Did, rights: Rights, then: Callable[[Dataset | None], None]
+    ) -> None:
         """Look a name up; afterwards call ``then`` with what was found, or None."""
         with self._lock:
             threads = self._threads.get(dataset.owner)
             if threads is None:
                 threads = ThreadPoolExecutor(PARALLEL, "casita-lookup")
                 self._threads[dataset.owner] = threads
-        threads.submit(self._look, dataset, did, then)
+        threads.submit(self._look, dataset, did, rights, then)
 
-    def _look(self, dataset: Dataset, did: Did, then: Callable[[Dataset | None], None]) -> None:
+    def _look(
+        self, dataset: Dataset, did: Did, rights: Rights, then: Callable[[Dataset | None], None]
+    ) -> None:
         found = None
         try:
-            found = self.look(dataset, did)
+            found = self.look(dataset, did, rights)
         except CasitaError as error:
             self._records.fail_dataset(dataset.id, _state_of(error), error.message)
         except Exception:
@@ -124,7 +129,7 @@ class Lookup:
             self._records.fail_dataset(dataset.id, FAILED_LOOKUP, "the finder made a mistake")
         then(found)
 
-    def look(self, dataset: Dataset, did: Did) -> Dataset:
+    def look(self, dataset: Dataset, did: Did, rights: Rights) -> Dataset:
         """Look a name up now.
 
         Raises
@@ -133,10 +138,10 @@ class Lookup:
             Nothing was found, or the finder failed.
         """
         finder = self.finders[did.scheme]
-        context = replace(self._listing.context(dataset.owner), get=did.get)
+        context = replace(self._listing.context(rights), get=did.get)
         limit = self._settings.files
         found = islice(finder.find(did.name, context), did.files or limit + 1)
-        files = self._files(dataset.owner, _at_most(found, limit))
+        files = self._files(rights, _at_most(found, limit))
         filled = self._records.fill_dataset(dataset.id, files)
         if not filled.files:
             raise NotThere(f"{did.name}: there are no files")

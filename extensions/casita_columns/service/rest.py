@@ -27,6 +27,7 @@ def add_rest(app: FastAPI, prefix: str, access: Access, desk: Desk, links: Links
     # Before /transformation/{id}, which would take its name for a request's.
     _add_file_urls(app, prefix, desk, links, user)
     _add_transformations(app, prefix, desk, links, user)
+    _add_endings(app, prefix, desk, user)
     _add_datasets(app, prefix, desk, user)
     _add_page(app, prefix, desk, links)
 
@@ -88,6 +89,10 @@ def _add_transformations(app: FastAPI, prefix: str, desk: Desk, links: Links, us
             raise Refused(400, "bad_request", f"later_than: {later_than!r} is no time") from None
         found = desk.records.results_after(identifier, created)
         return {"results": [wire.result(request, one) for one in found]}
+
+
+def _add_endings(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
+    base = f"{prefix}/servicex/transformation"
 
     @app.get(f"{base}/{{identifier}}/cancel", tags=["ServiceX"], operation_id="cancel_by_get")
     @app.post(f"{base}/{{identifier}}/cancel", tags=["ServiceX"])

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from casita.errors import CasitaError
 from casita_columns.records.requests import Outcome, Records
 from casita_columns.records.tables import Request, Result
+from casita_columns.service.access import rights_for
 from casita_columns.service.bell import Bell
 from casita_columns.settings import ColumnsSettings
 from casita_columns.store import volume
@@ -147,7 +148,7 @@ class Work:
             "replicas": result.paths.split("\n"),
         }
         with (
-            self._pool.worker(request.owner, request.query) as worker,
+            self._pool.worker(rights_for(request), request.query) as worker,
             text_file(request.selection) as selection,
         ):
             with self._news:

@@ -1,4 +1,4 @@
-"""The service's workers: a process each, for one user at a time."""
+"""The service's workers: a process each, for one user at a time, with one set of rights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,18 @@ TOKEN_SECONDS = 120.0
 """A worker's token is renewed after this."""
 STOP_SECONDS = 5.0
 Tell = Callable[[dict[str, Any]], None]
-TokenOf = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Whose rights files are read with, and which of them."""
+
+    user: str
+    reads: str = ""
+    """Scopes of storage tokens, separated by spaces: of guarded data no more is read."""
+
+
+TokenOf = Callable[[Rights], str]
 
 
 class TaskError(CasitaError):
@@ -67,7 +78,7 @@ class Crew:
     accounts: bool
     """Whether a worker runs under its user's account (multiuser profile)."""
     token_of: TokenOf
-    """Returns a storage token with which a user's files are read, or "" where none is needed."""
+    """Returns a storage token with which files are read, or "" where none is needed."""
 
 
 @dataclass
@@ -75,10 +86,12 @@ class Worker:
     """One process."""
 
     crew: Crew
-    user: str
+    rights: Rights
     key: object = None
     """The selection that its child holds."""
     used: float = field(default_factory=time.monotonic)
+    _token_at: float = float("-inf")
+    """When it got its token."""
     _process: subprocess.Popen[bytes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -92,18 +105,18 @@ class Worker:
         """
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [self.crew.python, "-m", "casita_columns.workers.worker"]
-        self._token_at = time.monotonic()
+        token = self._token()
         with theirs:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env=self._environment(theirs.fileno()),
+                env=self._environment(theirs.fileno(), token),
                 start_new_session=True,
                 **self._identity(),
             )
 
-    def _environment(self, control: int) -> dict[str, str]:
+    def _environment(self, control: int, token: str) -> dict[str, str]:
         crew = self.crew
         given = {
             "control": control,
@@ -111,7 +124,7 @@ class Worker:
             "confined": crew.sandbox.confined,
             "limits": asdict(crew.limits),
             "timeout": READ_SECONDS,
-            "token": crew.token_of(self.user),
+            "token": token,
         }
         own = {name: os.environ[name] for name in INHERITED if name in os.environ}
         return {**own, **crew.environment, VARIABLE: json.dumps(given)}
@@ -119,7 +132,7 @@ class Worker:
     def _identity(self) -> dict[str, Any]:
         if not self.crew.accounts:
             return {"umask": 0o077}
-        one = account(self.user)
+        one = account(self.rights.user)
         return {
             "user": one.uid,
             "group": one.gid,
@@ -150,11 +163,15 @@ class Worker:
             finally:
                 self.used = time.monotonic()
 
-    def _renew(self) -> None:
-        if time.monotonic() - self._token_at > TOKEN_SECONDS:
+    def _token(self) -> str:
+        """Return a token for it; without one, another is asked for before the next task."""
+        if token := self.crew.token_of(self.rights):
             self._token_at = time.monotonic()
-            if token := self.crew.token_of(self.user):
-                self._control.send(json.dumps({"do": "token", "token": token}).encode())
+        return token
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._token_at > TOKEN_SECONDS and (token := self._token()):
+            self._control.send(json.dumps({"do": "token", "token": token}).encode())
 
     def _answer(self, deadline: float, tell: Tell | None) -> dict[str, Any]:
         while True:
@@ -221,8 +238,8 @@ class Pool:
         self._closed = False
 
     @contextmanager
-    def worker(self, user: str, key: object = None) -> Iterator[Worker]:
-        """Give a worker of a user's, if possible one that holds the selection ``key`` already.
+    def worker(self, rights: Rights, key: object = None) -> Iterator[Worker]:
+        """Give a worker with a user's rights, if possible one that holds the selection ``key``.
 
         Waits for one while all are busy.
 
@@ -231,7 +248,7 @@ class Pool:
         CasitaError
             The user has no account here, or the pool is closed.
         """
-        worker = self._take(user, key)
+        worker = self._take(rights, key)
         try:
             if not worker.alive:
                 worker.start()
@@ -240,12 +257,12 @@ class Pool:
         finally:
             self._give_back(worker)
 
-    def _take(self, user: str, key: object) -> Worker:
+    def _take(self, rights: Rights, key: object) -> Worker:
         with self._changed:
             while not self._closed:
-                own = [one for one in self._idle if one.user == user and one.alive]
+                own = [one for one in self._idle if one.rights == rights and one.alive]
                 known = [one for one in own if one.key == key]
-                if sum(one.user == user for one in self._busy) >= self._each:
+                if sum(one.rights.user == rights.user for one in self._busy) >= self._each:
                     self._changed.wait()
                     continue
                 if found := (known or own)[-1:]:
@@ -253,7 +270,7 @@ class Pool:
                     break
                 if len(self._busy) < self.size:
                     self._make_room()
-                    found = [Worker(self.crew, user)]
+                    found = [Worker(self.crew, rights)]
                     break
                 self._changed.wait()
             else:

@@ -211,8 +211,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="casita-columns-") as folder:
         bearer = Path(folder, "bearer")
         if given["token"]:
-            write(bearer, given["token"])
-            os.environ["BEARER_TOKEN_FILE"] = str(bearer)
+            _keep(bearer, given["token"])
         os.chdir(folder)
         startup.install()  # reads go through the facility's cache from now on
         worker = Worker(sandbox, Limits(**given["limits"]), given["timeout"])
@@ -222,6 +221,12 @@ def main() -> None:
             _serve(worker, control, bearer)
         finally:
             worker.end_child()
+
+
+def _keep(bearer: Path, token: str) -> None:
+    """Have a storage token found by whatever reads."""
+    write(bearer, token)
+    os.environ["BEARER_TOKEN_FILE"] = str(bearer)
 
 
 def _end(number: int, frame: object) -> None:
@@ -245,7 +250,7 @@ def _serve(worker: Worker, control: socket.socket, bearer: Path) -> None:
         try:
             task = json.loads(received)
             if task["do"] == "token":
-                write(bearer, task["token"])
+                _keep(bearer, task["token"])
             else:
                 tell(answer(worker, task, handles, tell))
         finally:
