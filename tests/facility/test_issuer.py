@@ -267,6 +267,10 @@ def test_a_service_speaks_for_itself_or_for_users(issuing):
         answer = exchange(issuing, gateway, requested_subject=nobody)
         assert (answer.status_code, answer.json()["error"]) == (403, "access_denied"), nobody
     assert exchange(issuing, site.secret("culler_token")).status_code == 403
+    # No service speaks for another, or for itself where it has no business of its own.
+    for subject in ("service:columns", "service:cache", "service:"):
+        answer = exchange(issuing, site.secret("columns_token"), requested_subject=subject)
+        assert (answer.status_code, answer.json()["error"]) == (403, "access_denied"), subject
 
 
 def test_a_token_is_taken_back(issuing, hub_token):

@@ -11,9 +11,13 @@ from casita.auth.hub import HubUser, model_of
 from casita.errors import DeniedError, ServiceError
 
 
+OWN = "service:"
+"""Begins the subjects of services' own tokens, and no user's."""
+
+
 def is_itself(user: str, service: str) -> bool:
-    """Whether the service that asks does so for itself, and for no user, whatever their name."""
-    return bool(service) and user == f"service:{service}"
+    """Whether the service that asks does so for itself, and for no user."""
+    return bool(service) and user == OWN + service
 
 
 async def subject_of(
@@ -43,15 +47,19 @@ async def subject_of(
     LoginError
         401: the hub does not know the token.
     DeniedError
-        403: it belongs to a service that may not do this, or a user names another.
+        403: it belongs to a service that may not do this, a user names another, or who is meant is
+        called as a service is.
     ServiceError
         503: the hub does not answer.
     """
     model = await model_of(http, hub_api, token)
     name = str(model.get("name", ""))
+    user = named or ("" if model.get("kind") == "service" else name)
+    if user.startswith(OWN):
+        raise DeniedError(f"{user[:40]!r} is no user: a service's own token names nobody")
     if model.get("kind") == "service":
         if name == audience and not named:
-            return HubUser(f"service:{name}", frozenset(), frozenset()), name
+            return HubUser(OWN + name, frozenset(), frozenset()), name
         if name not in trusted or not named:
             raise DeniedError(f"the service {name} gets no tokens of users")
         return HubUser(named, frozenset(), frozenset()), name

@@ -10,7 +10,8 @@ from casita.config import FacilityConfig
 from casita.errors import CasitaError, DeniedError
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
-SCOPES_MAX = 50
+SCOPES_MAX = 200
+"""A token with so many is nearly as large as services take."""
 
 
 class ScopeError(CasitaError, ValueError):
