@@ -43,7 +43,7 @@ WIDEST = "dev"
 """The lock that holds every other one, so that one ``.venv`` serves the demo and the tests."""
 WHOLE = ("all", WIDEST)
 """Environments in which a whole facility runs."""
-APART = {"build", "lab", "transform", "uv"}
+APART = {"build", "lab", "postgresql", "s3", "transform", "uv"}
 """Locks that are no environments of the facility's own."""
 TRANSFORM = VENV / "transform"
 """Where users' code runs in a whole facility: what it needs can't be in the same environment."""

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from casita.backend import Finding, Place
+from casita.errors import CasitaError
 from casita.units import format_size
 from casita_columns.finders import registry
+from casita_columns.records.database import open_engine
 from casita_columns.settings import ColumnsSettings
 from casita_columns.workers.codegens import NEEDS, probe
 from casita_columns.workers.sandbox import interpreter, missing
@@ -21,6 +23,7 @@ def check(config: ColumnsSettings, place: Place) -> list[Finding]:
     """Return the findings of every check."""
     python = interpreter(config.python, Path(sys.prefix))
     found = [*_codegens(python), *_sandbox(config, place, python), *_space(config, place)]
+    found += _database(config)
     troubles = registry(config.finders, config.datasets).troubles
     remedy = "see [backends.columns.finders] in casita.toml"
     return found + [Finding("warning", "finder", one, remedy) for one in troubles.values()]
@@ -64,6 +67,16 @@ def _sandbox(config: ColumnsSettings, place: Place, python: Path) -> Iterator[Fi
         "apt-get install bubblewrap, and let users make namespaces "
         "(sysctl kernel.unprivileged_userns_clone=1; on Ubuntu an AppArmor profile for bwrap)",
     )
+
+
+def _database(config: ColumnsSettings) -> Iterator[Finding]:
+    if config.database:
+        try:
+            open_engine(config.database).dispose()
+        except CasitaError as error:
+            yield Finding("error", "database", error.message, error.hint)
+        else:
+            yield Finding("ok", "database", "it answers")
 
 
 def _space(config: ColumnsSettings, place: Place) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from casita.backend import Settings, Trust
 from casita.units import Duration, Size
@@ -76,7 +77,9 @@ class ColumnsSettings(Settings):
     )
     database: str = Field(
         default="",
-        description="SQLAlchemy URL, e.g. of PostgreSQL. Default: SQLite in the state directory.",
+        description="SQLAlchemy URL of a PostgreSQL; its password lies in a file, which "
+        "`?passfile=` names. Default: SQLite in the state directory.",
+        examples=["postgresql+psycopg://casita@db.example.org/casita?passfile=/etc/casita/pgpass"],
     )
     volume: Path | None = Field(
         default=None,
@@ -103,6 +106,23 @@ class ColumnsSettings(Settings):
         description="Datasets in coffea's fileset form: `[backends.columns.datasets.NAME]`.",
     )
     upstream: Upstream | None = Field(default=None, description="`[backends.columns.upstream]`.")
+
+    @field_validator("database")
+    @classmethod
+    def _without_password(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            secret = parts.password or "password" in parse_qs(parts.query)
+        except ValueError:
+            raise ValueError("this is no URL of a database") from None
+        if url and parts.scheme.partition("+")[0] not in ("postgresql", "sqlite"):
+            raise ValueError("the URL of a database begins with postgresql+psycopg:// or sqlite://")
+        if secret:
+            raise ValueError(
+                "there is a password in it, which others would see: put it into a file of its own "
+                "(a line *:*:*:USER:PASSWORD, mode 0600), and add ?passfile=FILE"
+            )
+        return url
 
     @model_validator(mode="after")
     def _consistent(self) -> ColumnsSettings:

@@ -9,6 +9,7 @@ import awkward
 import numpy
 import pytest
 import uproot
+from tests.columns import postgresql
 
 from casita_columns import servicex_yaml
 
@@ -43,6 +44,16 @@ def files(tmp_path_factory):
     """Three files; the sum of what is in them is what deliveries must give."""
     folder = tmp_path_factory.mktemp("nano")
     return [str(nano(folder / f"nano_{number}.root", number)) for number in range(FILES)]
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """A PostgreSQL of the tests' own, whose databases are theirs."""
+    try:
+        with postgresql.running() as server:
+            yield server
+    except postgresql.NoServerError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

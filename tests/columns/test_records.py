@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -12,9 +13,16 @@ from casita_columns.records.requests import Outcome, Records
 from casita_columns.records.tables import Request, now
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'columns.sqlite'}"
+    return request.getfixturevalue("postgresql_server").new()
+
+
 @pytest.fixture
-def records(tmp_path):
-    records = Records(open_engine(f"sqlite:///{tmp_path / 'columns.sqlite'}"))
+def records(url):
+    records = Records(open_engine(url))
     yield records
     records.close()
 
@@ -135,13 +143,13 @@ def test_a_request_begins_once(records):
     assert sum(1 for _ in iter(lambda: records.next_waiting("local", {}, 0), None)) == 3
 
 
-def test_what_was_handed_out_when_the_service_ended_is_handed_out_again(records, tmp_path):
+def test_what_was_handed_out_when_the_service_ended_is_handed_out_again(records, url):
     one = request(records)
     records.begin(one.id)
     first = records.next_waiting("local", {}, 0)
     records.succeed(first.id, outcome(first))
     lost = records.next_waiting("local", {}, 0)
-    after = Records(open_engine(f"sqlite:///{tmp_path / 'columns.sqlite'}"))
+    after = Records(open_engine(url))
     after.resume()
     assert [one.id for one in after.unfinished()] == [one.id]
     again = after.next_waiting("local", {}, 0)
@@ -271,6 +279,81 @@ def test_many_threads_take_every_file_once(records):
         thread.join()
     assert sorted(taken) == list(range(60))
     assert records.request("ada", one.id).state == "Complete"
+
+
+def at_once(*calls):
+    """Call all at the same time; returns what each returned."""
+    gate, came = threading.Barrier(len(calls)), {}
+
+    def call(number, what):
+        gate.wait(10)
+        try:
+            came[number] = what()
+        except Exception as error:
+            came[number] = error
+
+    threads = [threading.Thread(target=call, args=one) for one in enumerate(calls)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    return [came[number] for number in range(len(calls))]
+
+
+def test_whoever_writes_does_so_alone(records):
+    of = dataset(records, 1)
+    for _ in range(10):
+        one = request(records, of)
+        begin = partial(records.begin, one.id)
+        _, _, cancelled = at_once(begin, begin, partial(records.cancel, one.id))
+        assert cancelled
+        assert records.request("ada", one.id).state == "Canceled"
+
+        one = request(records, of, executor="cluster")
+        records.begin(one.id)
+        taken = records.take_of("ada", "cluster", 60)
+        done = partial(records.succeed, taken.id, outcome(taken))
+        came = at_once(done, done, partial(records.fail, taken.id, "it failed"))
+        assert sorted(came) == [False, False, True]
+        found = records.request("ada", one.id)
+        assert found.completed + found.failed == 1
+
+        one = request(records, of, executor="cluster")
+        records.begin(one.id)
+        taken = records.take_of("ada", "cluster", 60)
+        keys, noted = at_once(
+            partial(records.delete, one.id), partial(records.succeed, taken.id, outcome(taken))
+        )
+        assert len(keys) == noted  # who was first says which object is to go
+
+
+def test_results_are_shared_or_gone(records):
+    of = dataset(records, 1)
+    for _ in range(10):
+        source, other = request(records, of), request(records, of)
+        records.begin(source.id)
+        taken = records.next_waiting("local", {}, 0)
+        records.succeed(taken.id, outcome(taken))
+        shared, keys = at_once(
+            partial(records.share, other.id, source.id), partial(records.delete, source.id)
+        )
+        assert len(keys) == (not shared)
+        assert len(records.results(other.id)) == shared
+
+
+def test_text_that_databases_do_not_take_is_noted(records):
+    one = request(records, dataset(records, 1))
+    records.begin(one.id)
+    taken = records.next_waiting("local", {}, 0)
+    assert records.fail(taken.id, "bad \0 text \ud800")
+    assert records.request("ada", one.id).trouble == "bad \N{REPLACEMENT CHARACTER} text ?"
+    assert records.known("\0") is None
+
+
+def test_names_may_be_long(records):
+    name = "".join(f"{number:x}" for number in range(3000))  # 10 kB that can't be made shorter
+    of = dataset(records, 1, name=name)
+    assert records.dataset_of("ada", of.asked, 0).id == of.id
 
 
 def test_a_dataset_is_found_again_until_it_is_old_or_taken_back(records):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SUBMITTED, LOOKUP, RUNNING = "Submitted", "Lookup", "Running"
@@ -29,6 +38,19 @@ def now() -> float:
     return datetime.now(UTC).timestamp()
 
 
+class Words(TypeDecorator[str]):
+    """Text of any kind, without the characters that databases do not take."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Put others in their place."""
+        if value is None:
+            return None
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
 class Table(DeclarativeBase):
     """Base of all tables."""
 
@@ -38,22 +60,24 @@ class Dataset(Table):
 
     __tablename__ = "datasets"
     id: Mapped[int] = mapped_column(INTEGER, primary_key=True)
-    owner: Mapped[str] = mapped_column(Text, index=True)
-    name: Mapped[str] = mapped_column(Text)
-    finder: Mapped[str] = mapped_column(Text)
-    asked: Mapped[str] = mapped_column(Text, index=True)
+    owner: Mapped[str] = mapped_column(Words, index=True)
+    name: Mapped[str] = mapped_column(Words)
+    finder: Mapped[str] = mapped_column(Words)
+    asked: Mapped[str] = mapped_column(Words)
     """What was looked up, with ``?files=``."""
     files: Mapped[int] = mapped_column(default=0)
     size: Mapped[int] = mapped_column(BigInteger, default=0)
     """Bytes."""
     events: Mapped[int] = mapped_column(BigInteger, default=0)
-    version: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[str] = mapped_column(Words, default="")
     """Hash of its files' names and sizes."""
-    state: Mapped[str] = mapped_column(Text, default=LOOKING)
-    trouble: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(Words, default=LOOKING)
+    trouble: Mapped[str] = mapped_column(Words, default="")
     stale: Mapped[bool] = mapped_column(default=False)
     used: Mapped[float]
     updated: Mapped[float]
+    # A name may be longer than what PostgreSQL's trees take.
+    __table_args__ = (Index("ix_datasets_asked", "asked", postgresql_using="hash"),)
 
 
 class DatasetFile(Table):
@@ -64,11 +88,11 @@ class DatasetFile(Table):
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     number: Mapped[int]
     """From 0, in the dataset's order."""
-    paths: Mapped[str] = mapped_column(Text)
+    paths: Mapped[str] = mapped_column(Words)
     """Its replicas, the best first, one a line."""
     size: Mapped[int] = mapped_column(BigInteger, default=0)
     events: Mapped[int] = mapped_column(BigInteger, default=0)
-    adler32: Mapped[str | None] = mapped_column(Text, default=None)
+    adler32: Mapped[str | None] = mapped_column(Words, default=None)
     __table_args__ = (UniqueConstraint("dataset_id", "number"),)
 
 
@@ -78,28 +102,28 @@ class Request(Table):
     __tablename__ = "requests"
     number: Mapped[int] = mapped_column(INTEGER, primary_key=True)
     """In order of submission."""
-    id: Mapped[str] = mapped_column(Text, unique=True)
-    owner: Mapped[str] = mapped_column(Text, index=True)
-    title: Mapped[str | None] = mapped_column(Text)
-    did: Mapped[str] = mapped_column(Text)
+    id: Mapped[str] = mapped_column(Words, unique=True)
+    owner: Mapped[str] = mapped_column(Words, index=True)
+    title: Mapped[str | None] = mapped_column(Words)
+    did: Mapped[str] = mapped_column(Words)
     """As it was asked for; of a list of files what ServiceX says there."""
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
-    selection: Mapped[str] = mapped_column(Text)
-    codegen: Mapped[str] = mapped_column(Text)
-    form: Mapped[str] = mapped_column(Text)
+    selection: Mapped[str] = mapped_column(Words)
+    codegen: Mapped[str] = mapped_column(Words)
+    form: Mapped[str] = mapped_column(Words)
     """``parquet``, ``root-file`` or ``root-rntuple``."""
-    destination: Mapped[str] = mapped_column(Text)
-    executor: Mapped[str] = mapped_column(Text)
-    reads: Mapped[str] = mapped_column(Text, default="")
+    destination: Mapped[str] = mapped_column(Words)
+    executor: Mapped[str] = mapped_column(Words)
+    reads: Mapped[str] = mapped_column(Words, default="")
     """Scopes, separated by spaces, by which its token let it read."""
-    query: Mapped[str] = mapped_column(Text, index=True)
+    query: Mapped[str] = mapped_column(Words, index=True)
     """Hash of selection, code generator, format and the version of the code."""
-    source: Mapped[str] = mapped_column(Text, default="")
+    source: Mapped[str] = mapped_column(Words, default="")
     """The request whose results these are, if they were there already."""
-    remote: Mapped[str] = mapped_column(Text, default="")
+    remote: Mapped[str] = mapped_column(Words, default="")
     """Its name at the ServiceX that runs it."""
-    state: Mapped[str] = mapped_column(Text, index=True, default=SUBMITTED)
-    trouble: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(Words, index=True, default=SUBMITTED)
+    trouble: Mapped[str] = mapped_column(Words, default="")
     files: Mapped[int] = mapped_column(default=0)
     completed: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
@@ -127,19 +151,19 @@ class Result(Table):
     file_id: Mapped[int] = mapped_column(BigInteger)
     number: Mapped[int]
     """From 0, in the dataset's order."""
-    paths: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(Text, default=WAITING)
+    paths: Mapped[str] = mapped_column(Words)
+    state: Mapped[str] = mapped_column(Words, default=WAITING)
     attempts: Mapped[int] = mapped_column(default=0)
     taken_until: Mapped[float] = mapped_column(default=0.0)
     """Then whoever took it has lost it."""
-    name: Mapped[str | None] = mapped_column(Text, default=None)
+    name: Mapped[str | None] = mapped_column(Words, default=None)
     """Of the object, unique in its request."""
-    key: Mapped[str | None] = mapped_column(Text, default=None)
+    key: Mapped[str | None] = mapped_column(Words, default=None)
     """In the store; requests may share it."""
     events: Mapped[int] = mapped_column(BigInteger, default=0)
     size: Mapped[int] = mapped_column(BigInteger, default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)
-    trouble: Mapped[str] = mapped_column(Text, default="")
+    trouble: Mapped[str] = mapped_column(Words, default="")
     created: Mapped[int | None] = mapped_column(BigInteger, default=None)
     """Microseconds since 1970, when it was done; strictly increasing in a request, since clients
     ask for what is later than the last they saw."""

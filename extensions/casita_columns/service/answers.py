@@ -8,11 +8,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from casita.errors import CasitaError
 from casita.serving import CODES, error_answer, status_of, what_is_invalid
+from casita_columns.records.database import AWAY
 
 logger = logging.getLogger("casita.columns")
 
@@ -22,7 +22,8 @@ def add_answers(app: FastAPI) -> None:
     app.add_exception_handler(CasitaError, _explain)
     app.add_exception_handler(RequestValidationError, _explain_validation)
     app.add_exception_handler(HTTPException, _explain_http)
-    app.add_exception_handler(OperationalError, _explain_database)
+    for one in AWAY:
+        app.add_exception_handler(one, _explain_database)
     app.add_exception_handler(Exception, _explain_bug)
 
 
@@ -53,8 +54,7 @@ async def _explain_http(request: Request, error: Exception) -> Any:
 
 
 async def _explain_database(request: Request, error: Exception) -> Response:
-    # A full disk, a lock that is held, a server that is away: nothing was changed.
-    logger.error("the database: %s", getattr(error, "orig", error))
+    logger.error("the database: %s", error.__cause__ or error)
     message = "nothing could be noted: the disk is full, or the database does not answer"
     return both(503, "unavailable", message, "try again; `casita doctor` tells its operator more")
 

@@ -47,6 +47,8 @@ BODY_BYTES = 64 * 2**20
 SIDE_WORKERS, SIDE_EACH = 8, 2
 TEND_SECONDS = 10.0
 CLEAN_SECONDS = 600.0
+DATABASE_SECONDS = 45.0
+"""So long the database may take to come, e.g. when the machine has just started."""
 
 
 class Service:
@@ -59,7 +61,7 @@ class Service:
         database = columns.database or f"sqlite:///{settings.directory / 'columns.sqlite'}"
         self.http = httpx.AsyncClient(timeout=20, trust_env=False)
         self.access = Access(settings, self.http)
-        self.records = Records(open_engine(database))
+        self.records = Records(open_engine(database, DATABASE_SECONDS))
         self.objects = Objects.of(
             columns.store, columns.store_options, settings.directory / "results"
         )
@@ -171,7 +173,8 @@ def build(service: Service) -> FastAPI:
 
     @app.get(f"{PREFIX}/health")
     def health() -> dict[str, Any]:
-        """Alive, ready, version."""
+        """Alive, ready, version; 503 while the database is away."""
+        service.records.ping()
         return {"alive": True, "ready": True, "version": __version__}
 
     return app

@@ -10,9 +10,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
-
 from casita.errors import CasitaError
+from casita_columns.records.database import AWAY
 from casita_columns.records.requests import Outcome, Records
 from casita_columns.records.tables import Request, Result
 from casita_columns.service.access import rights_for
@@ -128,7 +127,7 @@ class Work:
                 self.failed(request, result, error)
             else:
                 self.deliver(request, result, spool, answer)
-        except OperationalError:
+        except AWAY:
             logger.exception("the database does not answer; the file is read again")
         except Exception:
             logger.exception("a file was not seen to")
