@@ -28,6 +28,8 @@ SOURCES = {
     "casita_columns.models": "columns",
 }
 """Module of models, and folder of extensions/lab/src that has its types."""
+SHARED = "casita.jupyter.models"
+"""What the others may refer to."""
 HEADER = "// Made by tools/typescript.py from {module}; change that and run `make models`.\n"
 NAMES = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
 
@@ -59,7 +61,9 @@ def types_of(module: str) -> str:
     ]
     _, schema = models_json_schema([(one, "serialization") for one in models])
     parts = [interface(one.__name__, schema["$defs"][one.__name__], one) for one in models]
-    return "\n".join([HEADER.format(module=module), *parts])
+    others = ", ".join(sorted(schema["$defs"].keys() - {one.__name__ for one in models}))
+    shared = [f"import {{ {others} }} from '../{SOURCES[SHARED]}/models';\n"] if others else []
+    return "\n".join([HEADER.format(module=module), *shared, *parts])
 
 
 def interface(name: str, schema: dict[str, Any], model: type[BaseModel]) -> str:
@@ -72,10 +76,10 @@ def interface(name: str, schema: dict[str, Any], model: type[BaseModel]) -> str:
 
 
 def sentences(model: type[BaseModel]) -> dict[str, str]:
-    """Return the string below each field, which Python itself does not keep."""
-    (definition,) = ast.parse(getsource(model)).body
+    """Return the string below each field, also inherited, which Python itself does not keep."""
     found = {}
-    for pair in pairwise(getattr(definition, "body", [])):
+    bases = reversed(model.__mro__[: model.__mro__.index(BaseModel)])
+    for pair in pairwise(line for one in bases for line in body_of(one)):
         match pair:
             case (
                 ast.AnnAssign(target=ast.Name(id=field)),
@@ -83,6 +87,12 @@ def sentences(model: type[BaseModel]) -> dict[str, str]:
             ):
                 found[field] = said
     return found
+
+
+def body_of(model: type[BaseModel]) -> list[ast.stmt]:
+    """Return the statements of a class."""
+    (definition,) = ast.parse(getsource(model)).body
+    return getattr(definition, "body", [])
 
 
 def comment(text: str | None, indent: str) -> str:

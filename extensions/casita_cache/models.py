@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from casita.jupyter.models import ServiceSectionState
+
 Url = Annotated[str, Field(max_length=4000)]
 
 
@@ -177,21 +179,11 @@ class Suspect(BaseModel):
     url: Url
 
 
-class Problem(BaseModel):
-    """Why an overview is not up to date."""
-
-    message: str
-    hint: str = ""
-
-
-class Overview(BaseModel):
-    """All that a user's panel shows: an event of the Jupyter server's ``/casita/events``."""
+class Overview(ServiceSectionState):
+    """All that a user's panel shows."""
 
     status: Status | None = None
     """None until the service has answered."""
     datasets: list[DatasetState] = Field(default_factory=list)
     jobs: list[Job] = Field(default_factory=list)
     """The user's prefetches that run or ended lately, newest first."""
-    configured: bool = True
-    """Whether the facility has a cache."""
-    problem: Problem | None = None

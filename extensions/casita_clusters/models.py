@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from casita.jupyter.models import SectionState
+
 Status = Literal["pending", "running", "stopping", "stopped", "failed"]
 
 
@@ -120,13 +122,6 @@ class ClusterLogs(_Model):
     """Why it failed, or ""."""
 
 
-class Problem(_Model):
-    """What went wrong, and what to do about it."""
-
-    message: str
-    hint: str = ""
-
-
 class Failure(_Model):
     """A cluster that failed, and all that is known of why."""
 
@@ -141,16 +136,14 @@ class Failure(_Model):
     hint: str = ""
 
 
-class Overview(_Model):
-    """All that the panel shows: an event of ``/casita/events``."""
+class Overview(SectionState):
+    """All that the panel shows."""
 
     clusters: list[Cluster] = Field(default_factory=list)
     """Those that start or run, oldest first."""
     failures: list[Failure] = Field(default_factory=list)
     """Those of the last hour, newest first."""
     limits: Limits | None = None
-    problem: Problem | None = None
-    """Why the lists may be out of date."""
 
 
 class ClusterForm(_Model):

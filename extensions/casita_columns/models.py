@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from casita.jupyter.models import ServiceSectionState
+
 State = Literal["Submitted", "Lookup", "Running", "Complete", "Fatal", "Canceled", "Bad Dataset"]
 Format = Literal["parquet", "root-file", "root-rntuple"]
 DONE = ("Complete", "Fatal", "Canceled", "Bad Dataset")
@@ -182,20 +184,10 @@ class Service(BaseModel):
     url: str
 
 
-class Problem(BaseModel):
-    """Why the panel can't show anything new."""
-
-    message: str
-    hint: str = ""
-
-
-class Overview(BaseModel):
+class Overview(ServiceSectionState):
     """All that the panel shows at a glance."""
 
     service: Service | None = None
     """None until the service has answered."""
     requests: list[RequestState] = Field(default_factory=list)
     """The latest first, without their selections."""
-    configured: bool = True
-    """Whether the facility delivers columns."""
-    problem: Problem | None = None

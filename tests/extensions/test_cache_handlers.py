@@ -1,23 +1,15 @@
-"""The cache in a user's Jupyter server, on a real facility and on a service that misbehaves."""
+"""The cache in a user's Jupyter server, on a real facility."""
 
-import asyncio
 import itertools
 import os
-import signal
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import httpx
-import psutil
 import pytest
+from tests.extensions.servers import error, frozen, server_at, told
 
-from casita.errors import LoginError
-from casita.jupyter.testing import running_server
-from casita.testing import casita, wait_for
-from casita_cache.handlers import watch as watching
-from casita_cache.handlers.watch import CacheWatch, shown
-from casita_cache.models import Job, Overview
+from casita.testing import wait_for
 
-EVENTS = "events?watch=cache"
 SIZES = {"a.bin": 3_000_000, "b.bin": 1_000_000, "cms/c.bin": 20_000}
 
 
@@ -43,20 +35,9 @@ def cached(caching):
         yield facility
 
 
-@contextmanager
-def server_at(facility, folder, token):
-    """A Jupyter server of somebody who is logged in there."""
-    places = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
-    casita("login", facility.url, "--token-stdin", env=places, stdin=token)
-    with running_server(folder) as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def server(cached, tmp_path_factory):
-    with cached.login() as person:
-        token = person.token("test", 3600)
-    with server_at(cached, tmp_path_factory.mktemp("home"), token) as running:
+    with server_at(cached, tmp_path_factory.mktemp("home")) as running:
         yield running
 
 
@@ -68,13 +49,6 @@ def empty(cached):
     return cached
 
 
-def error(answer, status):
-    assert answer.status_code == status, answer.text
-    found = answer.json()["error"]
-    assert set(found) == {"code", "message", "hint"}
-    return found
-
-
 def overview(server):
     found = server.http.get("cache").json()
     assert found["problem"] is None, found
@@ -84,9 +58,7 @@ def overview(server):
 def follow(server, wanted, seconds=30):
     """Return the first overview that is wanted, and those before."""
     before = []
-    events = server.events(EVENTS, seconds)
-    assert next(events) == ("watches", {"names": ["cache"]})
-    for name, content in events:
+    for name, content in told(server, "cache", seconds):
         assert name == "cache"
         if wanted(content):
             return content, before
@@ -99,20 +71,6 @@ def state_of(server, url):
     folder = url.rpartition("/")[0] + "/"
     found = server.http.get("cache/files", params={"url": folder}).json()
     return next(one for one in found["files"] if one["url"] == url)
-
-
-@contextmanager
-def frozen(facility):
-    """The origin hears and says nothing."""
-    pid = next(
-        one["pid"] for one in facility.status()["processes"] if one["name"] == "cache-origin"
-    )
-    origin = psutil.Process(pid)
-    origin.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        origin.send_signal(signal.SIGCONT)
 
 
 # ---- looking
@@ -255,9 +213,7 @@ def test_who_lacks_the_right_is_told_which(cached, tmp_path):
 
 
 def test_a_facility_without_origins_says_so(facility, tmp_path):
-    with facility.login() as person:
-        token = person.token("test", 3600)
-    with server_at(facility, tmp_path, token) as server:
+    with server_at(facility, tmp_path) as server:
         found = overview(server)
         assert not found["configured"]
         said = error(server.http.get("cache/files", params={"url": "root://x//"}), 404)
@@ -265,116 +221,11 @@ def test_a_facility_without_origins_says_so(facility, tmp_path):
         assert "[backends.cache.origins.NAME]" in said["hint"]
 
 
-# ---- a service that misbehaves
-
-STATUS = {"origins": [], "guarded": False, "lost": 0}
-JOB = Job(id="a", user="ann", title="x", state="running", files=1, files_done=0, bytes=1,
-          bytes_done=0, fraction=0, rate=0, started=0, ended=None, failures=[])  # fmt: skip
-
-
-class Fake:
-    """A session with a service that answers as told; notes what was asked."""
-
-    def __init__(self):
-        self.answers = {"status": STATUS, "datasets": [], "prefetches": []}
-        self.status, self.asked, self.renewed = 200, [], 0
-        self.http = httpx.AsyncClient(
-            base_url="http://facility", transport=httpx.MockTransport(self.answer)
-        )
-
-    def answer(self, request):
-        name = request.url.path.rpartition("/")[2]
-        self.asked.append(name)
-        if name == "token":
-            token = {"access_token": f"t{self.asked.count('token')}", "scope": "", "expires_in": 60}
-            return httpx.Response(200, json=token)
-        if self.status == 401:
-            raise LoginError("refused")
-        return httpx.Response(self.status, json=self.answers[name] if self.status < 300 else {})
-
-    async def open(self):
-        return None, self.http
-
-    def renew(self):
-        self.renewed += 1
-
-
-def run(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, 20))
-
-
-def test_the_storage_token_is_kept():
-    async def main():
-        fake = Fake()
-        watch = CacheWatch(fake)
-        for _ in range(3):
-            assert (await watch.fresh()).status.lost == 0
-        assert fake.asked.count("token") == 1
-        fake.http = httpx.AsyncClient(
-            base_url="http://facility", transport=httpx.MockTransport(fake.answer)
-        )
-        await watch.fresh()
-        assert fake.asked.count("token") == 2  # another session, another login
-
-    run(main())
-
-
-def test_what_was_last_known_stays_with_the_problem():
-    async def main():
-        fake = Fake()
-        watch = CacheWatch(fake)
-        first = await watch.fresh()
-        fake.status = 503
-        now = await watch.fresh()
-        assert now.status == first.status
-        assert "503" in now.problem.message
-        assert fake.renewed == 0
-        fake.status = 401
-        assert (await watch.fresh()).problem.message == "refused"
-        assert fake.renewed == 1
-        fake.status = 200
-        assert (await watch.fresh()).problem is None
-
-    run(main())
-
-
-def test_nobody_looks_unless_somebody_follows():
-    async def main():
-        fake = Fake()
-        watch = CacheWatch(fake)
-        work = asyncio.create_task(watch.run())
-        await asyncio.sleep(0.1)
-        assert fake.asked == []
-        states = watch.follow()
-        assert (await anext(states)).configured
-        assert watch.pause() == watching.SHOWN_SECONDS
-        watch.seen = Overview(jobs=[JOB])
-        assert watch.pause() == watching.RUNNING_SECONDS
-        watch.seen = Overview(jobs=[JOB.model_copy(update={"ended": 5.0})])
-        assert watch.pause() == watching.SHOWN_SECONDS
-        watch.seen = Overview(configured=False)
-        assert watch.pause() == watching.ABSENT_SECONDS
-        await states.aclose()
-        assert watch.pause() is None
-        work.cancel()
-
-    run(main())
-
-
 def test_changes_only_are_told(server, empty):
-    told = []
+    contents = []
     with suppress(httpx.ReadTimeout):
-        for name, content in server.events(EVENTS, 6):
-            told.append((name, content))
-            assert len(told) < 20
-    contents = [content for name, content in told if name == "cache"]
+        for _, content in told(server, "cache", 6):
+            contents.append(content)
+            assert len(contents) < 20
     assert contents
     assert all(one != two for one, two in itertools.pairwise(contents))
-
-
-def test_prefetches_are_told_of_for_a_while_after_their_end():
-    def ended(state, seconds):
-        return JOB.model_copy(update={"state": state, "ended": 10_000 - seconds})
-
-    jobs = [JOB, ended("done", 5), ended("done", 60), ended("failed", 60), ended("failed", 4000)]
-    assert shown(jobs, 10_000) == [jobs[0], jobs[1], jobs[3]]

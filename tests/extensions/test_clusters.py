@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 
 import httpx
 import pytest
+from tests.extensions.servers import log_in, server_at
 
 from casita.jupyter.testing import running_server
 from casita.testing import casita, running_facility, wait_for
@@ -20,12 +21,7 @@ GIB = 2**30
 @pytest.fixture(scope="module")
 def home(facility, tmp_path_factory):
     """The variables of a person who is logged in at the shared facility."""
-    folder = tmp_path_factory.mktemp("home")
-    variables = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
-    with facility.login() as session:
-        token = session.token("test", 3600)
-    casita("login", facility.url, "--token-stdin", env=variables, stdin=token)
-    return variables
+    return log_in(facility, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
@@ -319,17 +315,12 @@ def test_a_start_that_fails_says_why_and_what_to_do(own):
 
 
 def test_a_failed_start_is_shown_in_jupyter_also_after_its_restart(own, tmp_path):
-    with own.login() as person:
-        token = person.token("test", 600)
-    places = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-    casita("login", own.url, "--token-stdin", env=places, stdin=token)
-
     def failure(server, name):
         overview = server.http.get("clusters").json()
         assert overview["problem"] is None
         return next((one for one in overview["failures"] if one["name"] == name), None)
 
-    with running_server(tmp_path) as server:
+    with server_at(own, tmp_path) as server:
         wish = {"options": {"environment": "broken"}, "workers": 1}
         name = server.http.post("clusters", json=wish).json()["name"]
         before = wait_for(lambda: failure(server, name), 30, "the failure")

@@ -1,24 +1,16 @@
-"""Column delivery in a user's Jupyter server, on a real facility and on one that misbehaves."""
+"""Column delivery in a user's Jupyter server, on a real facility."""
 
-import asyncio
 import json
-import time
 
 import httpx
 import numpy
 import pytest
 import uproot
+from tests.extensions.servers import error, server_at, told
 
-from casita.errors import LoginError
-from casita.jupyter.testing import running_server
-from casita.testing import casita
 from casita_columns import servicex_yaml
 from casita_columns.handlers import extension
-from casita_columns.handlers import watch as watching
-from casita_columns.handlers.watch import ColumnsWatch, brief
-from casita_columns.models import Overview, RequestState
 
-EVENTS = "events?watch=columns"
 TREE = "Events"
 SELECTION = json.dumps([{"treename": TREE, "filter_name": ["x"], "cut": "n > 1"}])
 
@@ -38,20 +30,8 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(facility, tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    with facility.login() as person:
-        token = person.token("test", 3600)
-    places = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")}
-    casita("login", facility.url, "--token-stdin", env=places, stdin=token)
-    with running_server(home) as running:
+    with server_at(facility, tmp_path_factory.mktemp("home")) as running:
         yield running
-
-
-def error(answer, status):
-    assert answer.status_code == status, answer.text
-    found = answer.json()["error"]
-    assert set(found) == {"code", "message", "hint"}
-    return found
 
 
 def asked(**more):
@@ -66,9 +46,7 @@ def submit(server, **more):
 
 def follow(server, identifier, wanted, seconds=60):
     """Return the first state of a request that is wanted, as the event stream tells it."""
-    events = server.events(EVENTS, seconds)
-    assert next(events) == ("watches", {"names": ["columns"]})
-    for name, content in events:
+    for name, content in told(server, "columns", seconds):
         assert name == "columns"
         assert content["problem"] is None
         for one in content["requests"]:
@@ -236,127 +214,3 @@ def test_a_home_that_can_not_be_written_stops_nothing(tmp_path, monkeypatch, cap
     home.write_text("")
     extension.introduce(home)
     assert "no servicex.yaml" in caplog.text
-
-
-# ---- a service that misbehaves
-
-ABOUT = {"version": "1", "codegens": [], "finders": [], "workers": 1, "executor": "local",
-         "confined": True, "usage": 0, "quota": 1, "keep": 1, "url": ""}  # fmt: skip
-REQUEST = {"id": "a", "title": "", "did": "x", "dataset_id": 1, "codegen": "uproot-raw",
-           "format": "parquet", "destination": "object-store", "selection": "[]",
-           "state": "Running", "trouble": "", "files": 1, "completed": 0, "failed": 0, "events": 0,
-           "events_in": 0, "size": 0, "bytes_in": 0, "rate": 0, "submitted": 1, "started": 1,
-           "finished": None, "cached": False, "executor": "local"}  # fmt: skip
-
-
-class Fake:
-    """A session with a service that answers as told; notes what was asked."""
-
-    def __init__(self):
-        self.answers = {"about": ABOUT, "requests": [REQUEST]}
-        self.status, self.asked, self.renewed = 200, [], 0
-        self.http = self.client()
-
-    def client(self):
-        return httpx.AsyncClient(
-            base_url="http://facility", transport=httpx.MockTransport(self.answer)
-        )
-
-    def answer(self, request):
-        name = request.url.path.rpartition("/")[2]
-        self.asked.append(name)
-        if name == "token":
-            token = {"access_token": f"t{self.asked.count('token')}", "scope": "", "expires_in": 60}
-            return httpx.Response(200, json=token)
-        if self.status == 401:
-            raise LoginError("refused")
-        if self.status == 404:
-            return httpx.Response(404, text="the hub's page")
-        return httpx.Response(self.status, json=self.answers[name] if self.status < 300 else {})
-
-    async def open(self):
-        return None, self.http
-
-    def renew(self):
-        self.renewed += 1
-
-
-def run(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, 20))
-
-
-def test_the_storage_token_is_kept():
-    async def main():
-        fake = Fake()
-        watch = ColumnsWatch(fake)
-        for _ in range(3):
-            assert (await watch.fresh()).service.workers == 1
-        assert fake.asked.count("token") == 1
-        fake.http = fake.client()
-        await watch.fresh()
-        assert fake.asked.count("token") == 2  # another session, another login
-
-    run(main())
-
-
-def test_what_was_last_known_stays_with_the_problem():
-    async def main():
-        fake = Fake()
-        watch = ColumnsWatch(fake)
-        first = await watch.fresh()
-        fake.status = 503
-        now = await watch.fresh()
-        assert now.requests == first.requests
-        assert "503" in now.problem.message
-        assert fake.renewed == 0
-        fake.status = 401
-        assert (await watch.fresh()).problem.message == "refused"
-        assert fake.renewed == 1
-        fake.status = 200
-        assert (await watch.fresh()).problem is None
-
-    run(main())
-
-
-def test_a_facility_without_columns_is_no_problem():
-    async def main():
-        fake = Fake()
-        fake.status = 404
-        watch = ColumnsWatch(fake)
-        found = await watch.fresh()
-        assert (found.configured, found.problem) == (False, None)
-
-    run(main())
-
-
-def test_nobody_looks_unless_somebody_follows_and_oftener_while_something_runs():
-    async def main():
-        fake = Fake()
-        watch = ColumnsWatch(fake)
-        work = asyncio.create_task(watch.run())
-        await asyncio.sleep(0.1)
-        assert fake.asked == []
-        states = watch.follow()
-        assert (await anext(states)).configured
-        assert watch.pause() == watching.RUNNING_SECONDS
-        for finished, pause in ((5.0, watching.SHOWN_SECONDS), (time.time(), 1.0)):
-            done = RequestState.model_validate(
-                {**REQUEST, "state": "Complete", "finished": finished}
-            )
-            watch.seen = Overview(requests=[done])
-            assert watch.pause() == pause
-        watch.seen = Overview(configured=False)
-        assert watch.pause() == watching.ABSENT_SECONDS
-        await states.aclose()
-        assert watch.pause() is None
-        work.cancel()
-
-    run(main())
-
-
-def test_what_may_be_long_is_not_told_every_second():
-    long = RequestState.model_validate({**REQUEST, "selection": "x" * 9000, "trouble": "y" * 9000})
-    told = brief(long)
-    assert told.selection == ""
-    assert len(told.trouble) == watching.TROUBLE_MAX
-    assert long.selection

@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from tests.extensions.servers import error, log_in, told
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from casita.client import session
 from casita.jupyter.testing import running_server
-from casita.testing import casita, wait_for
+from casita.testing import wait_for
 from casita_clusters.client import Clusters
 
 
@@ -26,10 +27,7 @@ from casita_clusters.client import Clusters
 def home(facility, tmp_path_factory):
     """The home folder of a person who is logged in at the shared facility."""
     folder = tmp_path_factory.mktemp("home")
-    with facility.login() as person:
-        token = person.token("test", 3600)
-    places = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
-    casita("login", facility.url, "--token-stdin", env=places, stdin=token)
+    log_in(facility, folder)
     return folder
 
 
@@ -68,33 +66,15 @@ def seen(server, name):
     return next((one for one in overview["clusters"] if one["name"] == name), None)
 
 
-EVENTS = "events?watch=clusters"
-
-
-def follow(server, path, wanted, seconds=30):
+def follow(server, wanted, seconds=30):
     """Return the first event for which ``wanted(name, content)``, and those before."""
     before = []
-    for name, content in told(server, path, seconds):
+    for name, content in told(server, "clusters", seconds):
         if wanted(name, content):
             return content, before
         before.append((name, content))
         assert len(before) < 1000
-    raise AssertionError(f"{path} ended after {before}")
-
-
-def told(server, path, seconds=30):
-    """Give the events of a stream after the first, which says what there is."""
-    events = server.events(path, seconds)
-    assert next(events) == ("watches", {"names": ["clusters"]})
-    yield from events
-
-
-def error(answer, status):
-    assert answer.status_code == status, answer.text
-    assert set(answer.json()) == {"error"}
-    found = answer.json()["error"]
-    assert set(found) == {"code", "message", "hint"}
-    return found
+    raise AssertionError(f"the stream ended after {before}")
 
 
 # ---- lists and changes
@@ -136,13 +116,13 @@ def test_a_new_cluster_is_answered_at_once_and_gets_its_workers(server, cluster)
         assert kind == "clusters"
         return any(one["name"] == name and one["workers"] == 1 for one in overview["clusters"])
 
-    overview, before = follow(server, EVENTS, equipped)
+    overview, before = follow(server, equipped)
     assert before, "the overview is sent at once, too"
     assert {one["name"] for one in overview["clusters"]} == {cluster, name}
     assert overview["limits"]["cores"]["used"] == 2
 
     assert server.http.delete(f"clusters/{name}").status_code == 204
-    follow(server, EVENTS, lambda _, all: len(all["clusters"]) == 1)
+    follow(server, lambda _, all: len(all["clusters"]) == 1)
     assert server.http.delete(f"clusters/{name}").status_code == 204  # nothing to stop any more
 
 
@@ -476,7 +456,7 @@ def test_a_server_without_gateway_still_answers(tmp_path):
         "JUPYTERHUB_API_TOKEN": "t0ken",
     }
     with running_server(tmp_path, variables) as server:
-        ((_, overview),) = itertools.islice(told(server, EVENTS), 1)
+        ((_, overview),) = itertools.islice(told(server, "clusters"), 1)
         assert overview["problem"]["message"].startswith("nobody answers at http://127.0.0.1:9")
         assert error(server.http.post("clusters", json={}), 502)["code"] == "unavailable"
 
@@ -529,7 +509,7 @@ def test_an_idle_page_asks_and_is_told_little(lonely, gateway):
     """Events come only when something changed."""
     gateway.answers["/api/v1/clusters/"] = (200, {"abc": RUNNING})
     assert lonely.http.get("clusters").json()["clusters"]
-    events = told(lonely, EVENTS)
+    events = told(lonely, "clusters")
     assert next(events)[1]["clusters"]
     looks = len(gateway.asked)
     wait_for(lambda: len(gateway.asked) > looks + 12, 20, "further looks")
@@ -550,7 +530,7 @@ def test_workers_that_are_refused_later_end_the_cluster_with_the_reason(lonely, 
     made = lonely.http.post("clusters", json={"workers": 2, "options": {"label": "mine"}})
     assert made.status_code == 201, made.text
     answers["/api/v1/clusters/"] = (200, {})
-    overview, _ = follow(lonely, EVENTS, lambda _, all: all["failures"])
+    overview, _ = follow(lonely, lambda _, all: all["failures"])
     (failure,) = overview["failures"]
     assert (failure["name"], failure["label"]) == ("abc", "mine")
     assert failure["reason"] == "2 workers are too many"
@@ -564,7 +544,7 @@ def test_streams_end_with_the_server(gateway, tmp_path):
         "JUPYTERHUB_API_TOKEN": "t0ken",
     }
     with running_server(tmp_path, variables) as server:
-        events = told(server, EVENTS)
+        events = told(server, "clusters")
         next(events)
         os.kill(server.pid, signal.SIGTERM)
         assert list(events) == [], "a stream that is broken off would raise"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casita.jupyter.extension import Extension, Route
+from casita.jupyter.handlers import Overview
 from casita.jupyter.watch import Watch
 from casita_cache.handlers import routes
 from casita_cache.handlers.watch import CacheWatch
@@ -23,7 +24,7 @@ class CacheExtension(Extension):
         self.watch = CacheWatch(self.session)
         more = {"watch": self.watch}
         return [
-            ("cache", routes.All, more),
+            ("cache", Overview, more),
             ("cache/files", routes.Files, more),
             ("cache/datasets", routes.Datasets, more),
             ("cache/prefetch", routes.Prefetch, more),

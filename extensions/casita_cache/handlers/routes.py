@@ -4,18 +4,45 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from casita.jupyter.handlers import BodyError, JsonHandler, allowed
-from casita_cache.handlers.watch import CacheWatch
+from casita.jupyter.handlers import BodyError, allowed
+from casita.jupyter.section import ServiceHandler
 from casita_cache.models import DatasetState, Evicted, Job, Listing, Pinned, Targets
 
 
-class _Handler(JsonHandler):
-    def initialize(self, watch: CacheWatch) -> None:
-        """Take what all handlers share."""
-        self.watch = watch
+class Files(ServiceHandler):
+    """``cache/files``."""
 
-    def targets(self) -> Targets:
-        """Return what the request is about.
+    @allowed
+    async def get(self) -> None:
+        """List a folder of an origin, with what its cache has."""
+        url = self.get_argument("url", "")
+        if not url:
+            raise BodyError("url: name a folder of an origin, as root://HOST:PORT//")
+        self.reply(await self.ask(Listing, "GET", "files", params={"url": url}))
+
+
+class Datasets(ServiceHandler):
+    """``cache/datasets``."""
+
+    @allowed
+    async def get(self) -> None:
+        """List the datasets whose name or metadata hold the words of ``search``."""
+        search = {"search": self.get_argument("search", "")}
+        self.reply(await self.ask(list[DatasetState], "GET", "datasets", params=search))
+
+
+class Running(ServiceHandler):
+    """``cache/prefetch/ID``."""
+
+    @allowed
+    async def delete(self, identifier: str) -> None:
+        """Stop one; what it has fetched stays."""
+        await self.end("DELETE", f"prefetches/{identifier}")
+
+
+class _WithTargets(ServiceHandler):
+    async def do(self, kind: type[BaseModel], path: str) -> BaseModel:
+        """Have the service do something with what the request names.
 
         Raises
         ------
@@ -25,92 +52,40 @@ class _Handler(JsonHandler):
         found = self.body(Targets)
         if not found.urls and not found.datasets:
             raise BodyError("urls, datasets: name at least one file or dataset")
-        return found
-
-    async def change(self, kind: type[BaseModel], path: str) -> BaseModel:
-        """Have the service do something with targets; everybody will see it at once."""
-        body = self.targets().model_dump()
-        answer = await (await self.watch.cache()).ask(kind, "POST", path, json=body)
-        self.watch.hurry()
-        return answer
+        return await self.change(kind, "POST", path, json=found.model_dump())
 
 
-class All(_Handler):
-    """``cache``."""
-
-    @allowed
-    async def get(self) -> None:
-        """Tell of caches, datasets and prefetches."""
-        self.reply(await self.watch.fresh())
-
-
-class Files(_Handler):
-    """``cache/files``."""
-
-    @allowed
-    async def get(self) -> None:
-        """List a folder of an origin, with what its cache has."""
-        url = self.get_argument("url", "")
-        if not url:
-            raise BodyError("url: name a folder of an origin, as root://HOST:PORT//")
-        cache = await self.watch.cache()
-        self.reply(await cache.ask(Listing, "GET", "files", params={"url": url}))
-
-
-class Datasets(_Handler):
-    """``cache/datasets``."""
-
-    @allowed
-    async def get(self) -> None:
-        """List the datasets whose name or metadata hold the words of ``search``."""
-        search = {"search": self.get_argument("search", "")}
-        cache = await self.watch.cache()
-        self.reply(await cache.ask(list[DatasetState], "GET", "datasets", params=search))
-
-
-class Prefetch(_Handler):
+class Prefetch(_WithTargets):
     """``cache/prefetch``."""
 
     @allowed
     async def post(self) -> None:
         """Fetch files into the caches."""
-        self.reply(await self.change(Job, "prefetches"), 201)
+        self.reply(await self.do(Job, "prefetches"), 201)
 
 
-class Running(_Handler):
-    """``cache/prefetch/ID``."""
-
-    @allowed
-    async def delete(self, identifier: str) -> None:
-        """Stop one; what it has fetched stays."""
-        cache = await self.watch.cache()
-        await cache.ask(type(None), "DELETE", f"prefetches/{identifier}")
-        self.watch.hurry()
-        self.reply_nothing()
-
-
-class Pin(_Handler):
+class Pin(_WithTargets):
     """``cache/pin``."""
 
     @allowed
     async def post(self) -> None:
         """Fetch files, and keep them through purges."""
-        self.reply(await self.change(Pinned, "pins"), 201)
+        self.reply(await self.do(Pinned, "pins"), 201)
 
 
-class Unpin(_Handler):
+class Unpin(_WithTargets):
     """``cache/unpin``."""
 
     @allowed
     async def post(self) -> None:
         """Keep files no longer."""
-        self.reply(await self.change(Pinned, "unpin"))
+        self.reply(await self.do(Pinned, "unpin"))
 
 
-class Evict(_Handler):
+class Evict(_WithTargets):
     """``cache/evict``."""
 
     @allowed
     async def post(self) -> None:
         """Remove files from disk, pinned ones excepted."""
-        self.reply(await self.change(Evicted, "evict"))
+        self.reply(await self.do(Evicted, "evict"))

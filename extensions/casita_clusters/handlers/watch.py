@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from casita.errors import CasitaError, LoginError
+from casita.jupyter.section import SectionWatch
 from casita.jupyter.session import Session
-from casita.jupyter.watch import Watch
 from casita_clusters.client import FAILED_WITHIN, AsyncClusters
-from casita_clusters.models import Cluster, Failure, Overview, Problem
+from casita_clusters.models import Cluster, Failure, Overview
 
-logger = logging.getLogger(__name__)
 CHANGING_SECONDS = 1.0
 SHOWN_SECONDS = 2.0
 ALONE_SECONDS = 60.0
 """Between two looks while nobody watches: often enough to keep a server whose cluster computes."""
 
 
-class ClusterWatch(Watch[Overview]):
+class ClusterWatch(SectionWatch[Overview]):
     """Looks at the user's clusters.
 
     Parameters
@@ -32,8 +29,7 @@ class ClusterWatch(Watch[Overview]):
     """
 
     def __init__(self, session: Session, computing: Callable[[], None]) -> None:
-        super().__init__()
-        self._session = session
+        super().__init__(session, "your clusters", Overview())
         self._computing = computing
         self._failures: dict[str, Failure] = {}
         self._refused: dict[str, Failure] = {}
@@ -47,7 +43,7 @@ class ClusterWatch(Watch[Overview]):
         LoginError
             There is no facility, or the login has expired.
         """
-        found, http = await self._session.open()
+        found, http = await self.session.open()
         return AsyncClusters(http, found.gateway)
 
     def pause(self) -> float:
@@ -57,25 +53,8 @@ class ClusterWatch(Watch[Overview]):
         changing = self.seen is not None and any(map(_changes, self.seen.clusters))
         return CHANGING_SECONDS if changing else SHOWN_SECONDS
 
-    async def look(self) -> Overview:
-        """Return all that the panel shows; if the gateway can't be asked, what was last known."""
-        try:
-            return await self._ask()
-        except LoginError as error:
-            self._session.renew()  # perhaps somebody logs in meanwhile
-            return self._last_known(Problem(message=error.message, hint=error.hint))
-        except CasitaError as error:
-            return self._last_known(Problem(message=error.message, hint=error.hint))
-        except Exception:
-            logger.exception("can't look at the clusters")
-            return self._last_known(
-                Problem(
-                    message="your clusters can't be looked at",
-                    hint="the log of your Jupyter server says why",
-                )
-            )
-
-    async def _ask(self) -> Overview:
+    async def ask(self) -> Overview:
+        """Return clusters, failures and limits, as the gateway says."""
         clusters = await self.clusters()
         survey, limits = await asyncio.gather(clusters.survey(), clusters.limits())
         # A scheduler that is too busy to answer is as busy as it was.
@@ -92,9 +71,6 @@ class ClusterWatch(Watch[Overview]):
     async def _failure(self, clusters: AsyncClusters, cluster: Cluster) -> Failure:
         known = self._failures.get(cluster.name)
         return known or await clusters.failure(cluster)
-
-    def _last_known(self, problem: Problem) -> Overview:
-        return (self.seen or Overview()).model_copy(update={"problem": problem})
 
     # ---- clusters that did not get what was asked for with them
 

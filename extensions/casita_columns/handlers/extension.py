@@ -13,6 +13,7 @@ from typing import Any
 from casita.client import connection
 from casita.errors import CasitaError
 from casita.jupyter.extension import Extension, Route
+from casita.jupyter.handlers import Overview
 from casita.jupyter.watch import Watch
 from casita_columns import servicex_yaml
 from casita_columns.handlers import routes
@@ -34,7 +35,7 @@ class ColumnsExtension(Extension):
         self.watch = ColumnsWatch(self.session)
         more = {"watch": self.watch}
         return [
-            ("columns", routes.All, more),
+            ("columns", Overview, more),
             ("columns/requests", routes.Requests, more),
             (f"columns/requests/{REQUEST}", routes.Request, more),
             (f"columns/requests/{REQUEST}/cancel", routes.Cancel, more),

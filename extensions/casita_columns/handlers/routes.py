@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from casita.jupyter.handlers import BodyError, JsonHandler, allowed
-from casita_columns.handlers.watch import ColumnsWatch
+from casita.jupyter.handlers import BodyError, allowed
+from casita.jupyter.section import ServiceHandler
 from casita_columns.models import (
     DatasetState,
     Look,
@@ -21,35 +21,7 @@ LOOK_TIMEOUT = httpx.Timeout(300, connect=10)
 """Seconds; finders ask catalogues, and the first file may be far away."""
 
 
-class _Handler(JsonHandler):
-    def initialize(self, watch: ColumnsWatch) -> None:
-        """Take what all handlers share."""
-        self.watch = watch
-
-    async def change(self, method: str, path: str, **more: Any) -> RequestState:
-        """Have the service begin something; everybody will see it at once."""
-        columns = await self.watch.columns()
-        made = await columns.ask(RequestState, method, path, **more)
-        self.watch.hurry()
-        return made
-
-    async def end(self, method: str, path: str) -> None:
-        """Have the service end something, and answer that it has."""
-        await (await self.watch.columns()).ask(type(None), method, path)
-        self.watch.hurry()
-        self.reply_nothing()
-
-
-class All(_Handler):
-    """``columns``."""
-
-    @allowed
-    async def get(self) -> None:
-        """Tell of the service and of the latest requests."""
-        self.reply(await self.watch.fresh())
-
-
-class Requests(_Handler):
+class Requests(ServiceHandler):
     """``columns/requests``."""
 
     @allowed
@@ -58,7 +30,8 @@ class Requests(_Handler):
         asked = self.body(NewRequest)
         if bool(asked.did) == bool(asked.files):
             raise BodyError("did, files: name a dataset or files")
-        self.reply(await self.change("POST", "requests", json=submission(asked)), 201)
+        made = await self.change(RequestState, "POST", "requests", json=submission(asked))
+        self.reply(made, 201)
 
 
 def submission(asked: NewRequest) -> dict[str, Any]:
@@ -73,14 +46,13 @@ def submission(asked: NewRequest) -> dict[str, Any]:
     return body | ({"did": asked.did} if asked.did else {"file-list": asked.files})
 
 
-class Request(_Handler):
+class Request(ServiceHandler):
     """``columns/requests/ID``."""
 
     @allowed
     async def get(self, identifier: str) -> None:
         """Tell of one: its query, and what went wrong with its files."""
-        columns = await self.watch.columns()
-        self.reply(await columns.ask(RequestDetails, "GET", f"requests/{identifier}"))
+        self.reply(await self.ask(RequestDetails, "GET", f"requests/{identifier}"))
 
     @allowed
     async def delete(self, identifier: str) -> None:
@@ -88,7 +60,7 @@ class Request(_Handler):
         await self.end("DELETE", f"requests/{identifier}")
 
 
-class Cancel(_Handler):
+class Cancel(ServiceHandler):
     """``columns/requests/ID/cancel``."""
 
     @allowed
@@ -97,37 +69,35 @@ class Cancel(_Handler):
         await self.end("POST", f"requests/{identifier}/cancel")
 
 
-class Again(_Handler):
+class Again(ServiceHandler):
     """``columns/requests/ID/again``."""
 
     @allowed
     async def post(self, identifier: str) -> None:
         """Ask for the same once more, and have all files read anew."""
-        self.reply(await self.change("POST", f"requests/{identifier}/again"), 201)
+        self.reply(await self.change(RequestState, "POST", f"requests/{identifier}/again"), 201)
 
 
-class Datasets(_Handler):
+class Datasets(ServiceHandler):
     """``columns/datasets``."""
 
     @allowed
     async def get(self) -> None:
         """List the user's datasets, the latest first."""
-        columns = await self.watch.columns()
-        self.reply(await columns.ask(list[DatasetState], "GET", "datasets"))
+        self.reply(await self.ask(list[DatasetState], "GET", "datasets"))
 
 
-class Dataset(_Handler):
+class Dataset(ServiceHandler):
     """``columns/datasets/ID``."""
 
     @allowed
     async def delete(self, identifier: str) -> None:
         """Have one looked up anew the next time."""
-        columns = await self.watch.columns()
-        await columns.ask(dict[str, Any], "DELETE", f"servicex/datasets/{identifier}")
+        await self.ask(dict[str, Any], "DELETE", f"servicex/datasets/{identifier}")
         self.reply_nothing()
 
 
-class LookAt(_Handler):
+class LookAt(ServiceHandler):
     """``columns/look``."""
 
     @allowed
@@ -136,7 +106,5 @@ class LookAt(_Handler):
         asked = self.body(LookRequest)
         if bool(asked.did) == bool(asked.files):
             raise BodyError("did, files: name a dataset or files")
-        columns = await self.watch.columns()
         body = asked.model_dump()
-        found = await columns.ask(Look, "POST", "look", json=body, timeout=LOOK_TIMEOUT)
-        self.reply(found)
+        self.reply(await self.ask(Look, "POST", "look", json=body, timeout=LOOK_TIMEOUT))

@@ -16,7 +16,7 @@ from casita.errors import CasitaError
 from casita.jupyter import bearer, state
 from casita.jupyter.events import Events
 from casita.jupyter.extension import LOADED, Extension, Route
-from casita.jupyter.handlers import JsonHandler, allowed, count_changes_only
+from casita.jupyter.handlers import JsonHandler, Overview, allowed, count_changes_only
 from casita.jupyter.models import FacilityState
 from casita.jupyter.session import Session
 from casita.jupyter.watch import Watch
@@ -106,23 +106,12 @@ class FacilityWatch(Watch[FacilityState]):
         return await self.fresh()
 
 
-class _FacilityHandler(JsonHandler):
+class Extend(JsonHandler):
+    """``facility/extend``."""
+
     def initialize(self, watch: FacilityWatch) -> None:
         """Take the watch."""
         self.watch = watch
-
-
-class Facility(_FacilityHandler):
-    """``facility``."""
-
-    @allowed
-    async def get(self) -> None:
-        """Answer what the panel's header shows."""
-        self.reply(await self.watch.fresh())
-
-
-class Extend(_FacilityHandler):
-    """``facility/extend``."""
 
     @allowed
     async def post(self) -> None:
@@ -146,7 +135,7 @@ class FacilityExtension(Extension):
         self.watch = FacilityWatch(self.serverapp, self.session)
         more = {"watch": self.watch}
         return [
-            ("facility", Facility, more),
+            ("facility", Overview, more),
             ("facility/extend", Extend, more),
             ("events", Events, {"watches": self.all_watches}),
         ]

@@ -18,6 +18,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from casita.errors import CasitaError, LoginError, MissingError, ServiceError
+from casita.jupyter.watch import Watch
 
 Body = TypeVar("Body", bound=BaseModel)
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -116,6 +117,19 @@ class JsonHandler(APIHandler):  # type: ignore[misc]
             self.log.info("%s %s: %s", self.request.method, self.request.path, error)
         else:
             super().log_exception(kind, error, trace)
+
+
+class Overview(JsonHandler):
+    """Answers all that a part of the panel shows, looked at anew."""
+
+    def initialize(self, watch: Watch[Any]) -> None:
+        """Take the watch that looks."""
+        self.watch = watch
+
+    @allowed
+    async def get(self) -> None:
+        """Tell what there is to see now."""
+        self.reply(await self.watch.fresh())
 
 
 def _said(error: web.HTTPError) -> str:

@@ -30,6 +30,27 @@ class Trouble(_Model):
     hint: str = ""
 
 
+class Problem(_Model):
+    """Why a section is not up to date, and what to do about it."""
+
+    message: str
+    hint: str = ""
+
+
+class SectionState(_Model):
+    """All that a section of the panel shows: an event of ``/casita/events``."""
+
+    problem: Problem | None = None
+    """Why the rest may be out of date."""
+
+
+class ServiceSectionState(SectionState):
+    """The same of a service that a facility need not have."""
+
+    configured: bool = True
+    """Whether the facility has it."""
+
+
 class BackendState(_Model):
     """One backend of the facility, as this user's server knows it."""
 

@@ -1,5 +1,7 @@
 // Made by tools/typescript.py from casita_cache.models; change that and run `make models`.
 
+import { Problem } from '../facility/models';
+
 /** One file, as its cache has it. */
 export interface FileState {
   /** At its origin. */
@@ -153,20 +155,15 @@ export interface Suspect {
   url: string;
 }
 
-/** Why an overview is not up to date. */
-export interface Problem {
-  message: string;
-  hint: string;
-}
-
-/** All that a user's panel shows: an event of the Jupyter server's ``/casita/events``. */
+/** All that a user's panel shows. */
 export interface Overview {
+  /** Why the rest may be out of date. */
+  problem: Problem | null;
+  /** Whether the facility has it. */
+  configured: boolean;
   /** null until the service has answered. */
   status: Status | null;
   datasets: DatasetState[];
   /** The user's prefetches that run or ended lately, newest first. */
   jobs: Job[];
-  /** Whether the facility has a cache. */
-  configured: boolean;
-  problem: Problem | null;
 }

@@ -1,5 +1,7 @@
 // Made by tools/typescript.py from casita_clusters.models; change that and run `make models`.
 
+import { Problem } from '../facility/models';
+
 /** Bounds between which the number of workers follows the load. */
 export interface Adaptive {
   minimum: number;
@@ -85,12 +87,6 @@ export interface ClusterLogs {
   reason: string;
 }
 
-/** What went wrong, and what to do about it. */
-export interface Problem {
-  message: string;
-  hint: string;
-}
-
 /** A cluster that failed, and all that is known of why. */
 export interface Failure {
   name: string;
@@ -104,15 +100,15 @@ export interface Failure {
   hint: string;
 }
 
-/** All that the panel shows: an event of ``/casita/events``. */
+/** All that the panel shows. */
 export interface Overview {
+  /** Why the rest may be out of date. */
+  problem: Problem | null;
   /** Those that start or run, oldest first. */
   clusters: Cluster[];
   /** Those of the last hour, newest first. */
   failures: Failure[];
   limits: Limits | null;
-  /** Why the lists may be out of date. */
-  problem: Problem | null;
 }
 
 /** What can be chosen for a new cluster, and what its user has already. */

@@ -1,5 +1,7 @@
 // Made by tools/typescript.py from casita_columns.models; change that and run `make models`.
 
+import { Problem } from '../facility/models';
+
 /** A file that came to nothing. */
 export interface FileFailure {
   /** From 0, in the dataset's order. */
@@ -72,18 +74,25 @@ export interface RequestDetails {
   destination: string;
   selection: string;
   state: 'Submitted' | 'Lookup' | 'Running' | 'Complete' | 'Fatal' | 'Canceled' | 'Bad Dataset';
+  /** Why it failed, or the first file did; or "". */
   trouble: string;
   files: number;
   completed: number;
   failed: number;
+  /** Written. */
   events: number;
   events_in: number;
+  /** Bytes delivered. */
   size: number;
+  /** Bytes read. */
   bytes_in: number;
+  /** Events read each second since it began. */
   rate: number;
+  /** Unix time, as the next two. */
   submitted: number;
   started: number | null;
   finished: number | null;
+  /** Whether its results were there already. */
   cached: boolean;
   executor: string;
   failures: FileFailure[];
@@ -177,19 +186,14 @@ export interface Service {
   url: string;
 }
 
-/** Why the panel can't show anything new. */
-export interface Problem {
-  message: string;
-  hint: string;
-}
-
 /** All that the panel shows at a glance. */
 export interface Overview {
+  /** Why the rest may be out of date. */
+  problem: Problem | null;
+  /** Whether the facility has it. */
+  configured: boolean;
   /** null until the service has answered. */
   service: Service | null;
   /** The latest first, without their selections. */
   requests: RequestState[];
-  /** Whether the facility delivers columns. */
-  configured: boolean;
-  problem: Problem | null;
 }

@@ -13,6 +13,26 @@ export interface Trouble {
   hint: string;
 }
 
+/** Why a section is not up to date, and what to do about it. */
+export interface Problem {
+  message: string;
+  hint: string;
+}
+
+/** All that a section of the panel shows: an event of ``/casita/events``. */
+export interface SectionState {
+  /** Why the rest may be out of date. */
+  problem: Problem | null;
+}
+
+/** The same of a service that a facility need not have. */
+export interface ServiceSectionState {
+  /** Why the rest may be out of date. */
+  problem: Problem | null;
+  /** Whether the facility has it. */
+  configured: boolean;
+}
+
 /** One backend of the facility, as this user's server knows it. */
 export interface BackendState {
   name: string;
