@@ -52,9 +52,7 @@ class ColumnsSettings(Settings):
         "`none` never does it.",
     )
     memory: Size = Field(default=4 * 2**30, description="Address space of one process.")
-    cpu_time: Duration = Field(
-        default=3600, description="Most CPU time that one process may take for a request."
-    )
+    cpu_time: Duration = Field(default=3600, description="Most CPU time for one file.")
     file_time: Duration = Field(default=900, description="Most time for one file.")
     output: Size = Field(default=10 * 2**30, description="Largest file that is delivered.")
     retries: Annotated[int, Field(ge=0, le=20)] = Field(

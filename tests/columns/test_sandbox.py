@@ -15,6 +15,7 @@ from tests.columns.conftest import nano
 
 from casita_columns.workers.child import Child, ChildError, text_file
 from casita_columns.workers.sandbox import Limits, Sandbox, interpreter, missing, sandbox
+from casita_columns.workers.worker import Worker
 
 PYTHON = interpreter(None, Path(sys.prefix))
 LIMITS = Limits(memory=3 * 2**30, cpu=20, output=8 * 2**20, seconds=8)
@@ -43,7 +44,7 @@ class Run:
         try:
             return self.on(child, body, **more)
         finally:
-            child.close()
+            child.kill()
 
     def on(self, child, body, form="parquet"):
         lines = "\n".join(f"    {line}" for line in body.splitlines())
@@ -170,6 +171,68 @@ def test_more_cpu_time_than_it_may_have(run):
     assert "CPU time" in error.message or "ended its process" in error.message
 
 
+BURN = """
+import time
+begun = time.process_time()
+while time.process_time() < begun + {seconds}:
+    pass
+return awkward.Array([{{"said": 1}}])
+"""
+
+
+def test_cpu_time_is_a_file_s_own(box, source):
+    """However much those before it took, in the same process or another."""
+    code = "import awkward\ndef run_query(path=None):" + BURN.format(seconds=2).replace(
+        "\n", "\n    "
+    )
+    task = {"codegen": "python", "key": "burn", "format": "parquet", "replicas": [str(source)]}
+    worker = Worker(box, Limits(3 * 2**30, 3, 2**20, 60), 60)
+    try:
+        with text_file(base64.b64encode(code.encode()).decode()) as selection:
+            for _ in range(4):
+                with tempfile.TemporaryFile() as out:
+                    done = worker.run(task, [selection, out.fileno()], lambda _: None)["done"]
+                    assert done["events"] == 1
+    finally:
+        worker.end_child()
+
+
+def test_cpu_time_ends_for_who_sets_limits_anew(run):
+    run.limits = Limits(3 * 2**30, 2, 2**20, 60)
+    body = "import resource, signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\n"
+    body += "resource.setrlimit(0, (resource.getrlimit(0)[1],) * 2)\nwhile True: pass"
+    began = time.monotonic()
+    assert failure(run, body).kind == "limit"
+    assert time.monotonic() - began < 45
+
+
+def test_whatever_it_says_is_neither_kept_nor_waited_for(run):
+    """First and last lines are, of half a gigabyte."""
+    assert said(run, "__import__('stat').S_ISFIFO(os.fstat(2).st_mode)") == "done: True"
+    body = """
+os.write(2, b"the first\\n")
+line = b"x" * 1023 + b"\\n"
+for _ in range(512):
+    os.write(2, line * 1024)
+os.write(2, b"the last\\n")
+os._exit(3)
+"""
+    error = failure(run, body)
+    assert error.message == "users' code ended its process with status 3: the last"
+    assert error.lines[0] == "the first"
+    assert sum(map(len, error.lines)) < 10_000
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may start any number; tests/multiuser has it")
+def test_threads_are_counted(run):
+    body = """
+import threading, time
+for _ in range(1000):
+    threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+"""
+    assert "can't start new thread" in failure(run, body).message
+
+
 def test_an_output_that_is_too_large(run):
     error = failure(run, "return numpy.random.default_rng(1).random(4_000_000)")
     assert error.kind == "output"
@@ -213,7 +276,7 @@ def test_it_can_go_on_after_a_failure(run, box):
     with pytest.raises(ChildError):
         run.on(child, "1 / 0")
     assert run.on(child, "return awkward.Array([{'said': 2}])") == [{"said": 2}]
-    child.close()
+    child.kill()
 
 
 @pytest.mark.parametrize(
@@ -235,7 +298,7 @@ def test_nothing_of_it_is_left(run, box):
     run.on(child, "return awkward.Array([{'said': 2}])")
     mine = psutil.Process(child._process.pid)
     family = [mine, *mine.children(recursive=True)]
-    child.close()
+    child.kill()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
 
@@ -260,4 +323,4 @@ def test_raw_cuts_are_code_and_run_there_too(box, source):
         with pytest.raises(ChildError) as caught:
             child.transform(given, "parquet", handles, lambda _: None)
     assert caught.value.kind in ("data", "code", "selection")
-    child.close()
+    child.kill()

@@ -78,7 +78,7 @@ def path(tmp_path_factory):
 def transformer(path):
     one = Transformer(path)
     yield one
-    one.child.close()
+    one.child.kill()
 
 
 @pytest.fixture(scope="module")

@@ -140,6 +140,31 @@ def run_query(path=None):
     assert site.alice.name in owners
 
 
+def test_queries_start_few_threads_and_no_processes(site):
+    code = """
+import os, threading, time
+def fork():
+    if os.fork() == 0:
+        time.sleep(5)
+        os._exit(0)
+def thread():
+    threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+def run_query(path=None):
+    said = []
+    for start in (fork, thread):
+        try:
+            for _ in range(1000):
+                start()
+        except BaseException as error:
+            said.append(str(error))
+    raise ValueError(" and ".join(said))
+"""
+    told = ask(site.alice, site.alice.home / "own.root", code=code)
+    # The filter of system calls refuses it; without one (pyseccomp) the number is bounded.
+    assert "not permitted and " in told or "temporarily unavailable and " in told
+    assert "can't start new thread" in told
+
+
 def test_the_official_clients_file_is_theirs(site):
     path = site.alice.home / "servicex.yaml"
     assert path.owner() == site.alice.name

@@ -12,5 +12,6 @@ with a socket (:mod:`.stream`).  While it transforms it sends
 ``{"progress": {"events", "entries"}}``.  ``done`` holds ``events_in``, ``events`` (rows written),
 ``bytes_in`` and ``seconds``.  Any answer may be
 ``{"error": {"kind", "message", "lines", "retry"}}`` instead, where kind is ``selection``,
-``data``, ``code`` or ``output``.  The program ends when the socket is closed.
+``data``, ``code`` or ``output``; all have ``cpu``, the CPU time of the process until then, in
+seconds.  The program ends when the socket is closed.
 """

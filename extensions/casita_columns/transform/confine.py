@@ -6,9 +6,11 @@ They hold with bubblewrap's walls around them and without.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import resource
 import signal
+import time
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
@@ -37,7 +39,7 @@ REFUSED = (
 """System calls that reading and computing never make."""
 
 
-def confine(memory: int, cpu: int, output: int) -> None:
+def confine(memory: int, cpu: int, output: int, processes: int = 0) -> None:
     """Give up what users' code does not need.
 
     Parameters
@@ -45,30 +47,48 @@ def confine(memory: int, cpu: int, output: int) -> None:
     memory
         Bytes of address space.
     cpu
-        Seconds of CPU time.
+        Seconds of CPU time for one file; see :func:`allow`.
     output
         Bytes of the largest file that may be written.
+    processes
+        Of this user, with threads, where no other program is counted; 0: any number.
     """
     limits = {
         resource.RLIMIT_AS: memory,
-        resource.RLIMIT_CPU: cpu,
+        # A file may have its own, whatever those before it took: as much again.
+        resource.RLIMIT_CPU: _used() + 2 * cpu + GRACE_SECONDS,
         resource.RLIMIT_FSIZE: output,
         resource.RLIMIT_NOFILE: FILES,
         resource.RLIMIT_CORE: 0,
     }
+    if processes:
+        limits[resource.RLIMIT_NPROC] = processes
     for kind, value in limits.items():
-        _, most = resource.getrlimit(kind)
-        value = value if most == resource.RLIM_INFINITY else min(value, most)
-        # The soft one of CPU time is told by a signal; who ignores that has a little more.
-        hard = value + GRACE_SECONDS if kind == resource.RLIMIT_CPU else value
-        resource.setrlimit(
-            kind, (value, hard if most == resource.RLIM_INFINITY else min(hard, most))
-        )
+        most = _lower(value, resource.getrlimit(kind)[1])
+        resource.setrlimit(kind, (most, most))
+    allow(cpu)
     libc = ctypes.CDLL(None, use_errno=True)
     # What is left over when a worker is killed goes with it.
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _filter()
+
+
+def allow(cpu: int) -> None:
+    """Let this process have so many seconds of CPU time from now on.
+
+    A signal tells that they are over; who ignores that may use what it may have at all.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (_lower(_used() + cpu, most), most))
+
+
+def _used() -> int:
+    return math.ceil(time.process_time())
+
+
+def _lower(value: int, most: int) -> int:
+    return value if most == resource.RLIM_INFINITY else min(value, most)
 
 
 def _filter() -> None:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .confine import confine
+from .confine import allow, confine
 from .pieces import CodeError, DataError, Plan, SelectionError
 from .stream import opened
 
@@ -24,10 +24,17 @@ PASSING = ("expired", "timed out", "timeout", "connection", "temporarily")
 
 
 class Program:
-    """What is loaded, and what is done with it."""
+    """What is loaded, and what is done with it.
 
-    def __init__(self, control: socket.socket) -> None:
+    Parameters
+    ----------
+    cpu
+        Seconds of CPU time for what one message asks for.
+    """
+
+    def __init__(self, control: socket.socket, cpu: int) -> None:
         self._control = control
+        self._cpu = cpu
         self._plan: Plan | None = None
 
     def run(self) -> None:
@@ -37,7 +44,9 @@ class Program:
             if not received:
                 return
             try:
-                self._send(self._answer(json.loads(received), handles))
+                allow(self._cpu)
+                answer = self._answer(json.loads(received), handles)
+                self._send(answer | {"cpu": time.process_time()})
             finally:
                 for one in handles:
                     os.close(one)
@@ -136,6 +145,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
     for name in ("memory", "cpu", "output", "control"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--processes", type=int, default=0)
     given = parser.parse_args(arguments)
     # Imported before threads and memory are scarce, and while nobody waits.
     import awkward  # noqa: F401
@@ -143,7 +153,10 @@ def main(arguments: Sequence[str]) -> None:
     import pyarrow.parquet
     import uproot  # noqa: F401
 
+    from .sources import inflate_quickly
+
+    inflate_quickly()
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
-    confine(given.memory, given.cpu, given.output)
-    Program(socket.socket(fileno=given.control)).run()
+    confine(given.memory, given.cpu, given.output, given.processes)
+    Program(socket.socket(fileno=given.control), given.cpu).run()

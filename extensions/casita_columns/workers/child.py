@@ -9,17 +9,16 @@ import select
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from casita_columns.workers.sandbox import Limits, Sandbox
+from casita_columns.workers.words import Words
 
 MESSAGE_BYTES = 64 * 1024
 START_SECONDS = 30.0
-STDERR_BYTES = 4096
 DIED = "users' code ended its process"
 Progress = Callable[[dict[str, Any]], None]
 
@@ -48,19 +47,24 @@ class Child:
 
     def __init__(self, sandbox: Sandbox, limits: Limits) -> None:
         self._limits = limits
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the child)
+        self.cpu = 0.0
+        """CPU time that it has used, s, by its own account."""
+        self._said = Words()
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         end = theirs.fileno()
-        with theirs:
+        try:
             self._process = subprocess.Popen(
                 [*sandbox.command(limits), f"--control={end}"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=self._stderr,
+                stderr=self._said.end,
                 pass_fds=(end,),
                 env=sandbox.environment(),
                 start_new_session=True,
             )
+        finally:
+            theirs.close()
+            self._said.begin()
 
     def load(self, codegen: str, selection: int) -> None:
         """Hand over a selection, a file descriptor of its text.
@@ -132,6 +136,7 @@ class Child:
             if not received:
                 raise self._ended()
             message = _parsed(received)
+            self.cpu = _seconds(message.get("cpu"), self.cpu)
             if name in message:
                 return message[name]
             if "error" in message:
@@ -148,7 +153,7 @@ class Child:
         self.kill()
         # bubblewrap hands on 128 + the signal that ended what ran in it.
         number = -code if code < 0 else code - 128
-        last = self._last_words()
+        said = self._said.lines()
         if number == signal.SIGXCPU:
             return ChildError("limit", f"it took more than {self._limits.cpu} s of CPU time")
         if number == signal.SIGXFSZ:
@@ -156,16 +161,9 @@ class Child:
         if number == signal.SIGKILL:
             return ChildError("limit", f"{DIED}, or the machine ran out of memory")
         with contextlib.suppress(ValueError):
-            return ChildError("limit", f"{DIED} by {signal.Signals(number).name}", last)
-        why = f": {last[-1]}" if last else ""
-        return ChildError("limit", f"{DIED} with status {code}{why}", last)
-
-    def _last_words(self) -> list[str]:
-        if self._stderr.closed:  # another thread has given it up
-            return []
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - STDERR_BYTES))
-        return self._stderr.read().decode(errors="replace").splitlines()[-20:]
+            return ChildError("limit", f"{DIED} by {signal.Signals(number).name}", said)
+        why = f": {said[-1]}" if said else ""
+        return ChildError("limit", f"{DIED} with status {code}{why}", said)
 
     @property
     def alive(self) -> bool:
@@ -179,11 +177,6 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._ours.close()
-
-    def close(self) -> None:
-        """End it and forget what it wrote."""
-        self.kill()
-        self._stderr.close()
 
 
 def readable(end: socket.socket, seconds: float | None = None) -> bool:
@@ -215,6 +208,10 @@ def _parsed(received: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise ChildError("code", "it sent something that is no message")
     return message
+
+
+def _seconds(told: Any, before: float) -> float:
+    return float(told) if isinstance(told, int | float) and 0 <= told < 1e9 else before
 
 
 def _error(told: Any) -> ChildError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ SCRATCH_BYTES = 512 * 2**20
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin")
 FILES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
 PROBE_SECONDS = 20
+PROCESSES = 64
+"""Of a child, and threads."""
+COUNTED_ALONE = (5, 14)
+"""The version of Linux since which those of a user namespace are counted by themselves."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Limits:
     memory: int
     """Bytes of address space."""
     cpu: int
-    """Seconds."""
+    """Seconds of CPU time for one file."""
     output: int
     """Bytes of the largest file."""
     seconds: float
@@ -59,7 +64,11 @@ class Sandbox:
         """Return the command of one child."""
         own = [str(self.python), "-I", str(TRANSFORM / "start.py")]
         own += [f"--memory={limits.memory}", f"--cpu={limits.cpu}", f"--output={limits.output}"]
-        return [*bubblewrap(self.python), *own] if self.confined else own
+        if not self.confined:
+            return own
+        if _kernel() >= COUNTED_ALONE:
+            own.append(f"--processes={PROCESSES}")
+        return [*bubblewrap(self.python), *own]
 
     @staticmethod
     def environment() -> dict[str, str]:
@@ -133,6 +142,11 @@ def bubblewrap(python: Path) -> list[str]:
         command += ["--ro-bind-try", path, path]
     # /dev is a file system in memory, too, as large as half of it.
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
+
+
+def _kernel() -> tuple[int, ...]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int(re.match(r"\d+", minor)[0])  # type: ignore[index]
 
 
 def _as_here(folder: str) -> list[str]:

@@ -123,10 +123,15 @@ class Worker:
         return {"done": {}}
 
     def _ready(self, task: dict[str, Any], selection: int) -> Child:
-        """Return a child that has the task's selection; that of another task is ended."""
+        """Return a child that has the task's selection; that of another task is ended.
+
+        So is one that has used as much CPU time as a file may: it could not have that for another.
+        """
         key = (task["codegen"], task["key"])
         if self._child and self._child.alive and self._loaded == key:
-            return self._child
+            if self._child.cpu < self._limits.cpu:
+                return self._child
+            self.end_child()
         if self._child and (self._loaded is not None or not self._child.alive):
             self.end_child()
         child = self._child or self._start()
@@ -158,7 +163,7 @@ class Worker:
     def end_child(self) -> None:
         """End the child."""
         if self._child:
-            self._child.close()
+            self._child.kill()
         self._child, self._loaded = None, None
 
     @contextmanager

@@ -10,7 +10,6 @@ import httpx
 from casita.auth.hub import HubUser, model_of
 from casita.errors import DeniedError, ServiceError
 
-
 OWN = "service:"
 """Begins the subjects of services' own tokens, and no user's."""
 

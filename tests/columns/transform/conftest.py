@@ -61,6 +61,7 @@ class Program:
             if not received:
                 raise EOFError(f"the program ended with status {self.process.wait(10)}")
             answer = json.loads(received)
+            self.cpu = answer.pop("cpu", None)
             if "progress" in answer:
                 self.progress.append(answer["progress"])
                 continue
