@@ -135,6 +135,16 @@ def test_after_cancelling_nothing_is_handed_out_or_counted(records):
     assert records.request("ada", one.id).completed == 0
 
 
+def test_only_what_will_be_read_waits(records):
+    one, two = request(records), request(records)
+    records.begin(one.id)
+    records.begin(two.id)
+    records.next_waiting("local", {}, 0)
+    assert records.waiting() == 5
+    records.cancel(one.id)
+    assert records.waiting() == 3
+
+
 def test_a_request_begins_once(records):
     one = request(records)
     records.begin(one.id)
@@ -212,10 +222,10 @@ def test_a_file_that_loses_its_takers_is_given_up(records):
 def test_an_upstream_may_find_more_files(records):
     one = request(records, executor="upstream")
     records.set_files(one.id, 1)
-    assert records.add_remote(one.id, 0, "/a", Outcome("a", "k/a", 1, 1, 1, 1, 1.0))
+    assert records.add_remote(one.id, 70, 0, "/a", Outcome("a", "k/a", 1, 1, 1, 1, 1.0))
     records.set_files(one.id, 2)
     assert records.request("ada", one.id).state != "Complete"
-    assert records.add_remote(one.id, 1, "/b", "it failed there")
+    assert records.add_remote(one.id, 71, 1, "/b", "it failed there")
     records.complete(one.id)
     found = records.request("ada", one.id)
     assert (found.state, found.completed, found.failed) == ("Complete", 1, 1)

@@ -3,6 +3,7 @@
 import base64
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet
@@ -71,22 +72,88 @@ def test_what_goes_wrong_there_is_told_here(pair, files):
     assert (found["files-completed"], found["files-failed"]) == (1, 1)
 
 
-def test_it_is_cancelled_there_too(tmp_path, files):
-    code = base64.b64encode(b"def run_query(f):\n    import time\n    time.sleep(300)\n").decode()
-    (tmp_path / "there").mkdir()
-    (tmp_path / "here").mkdir()
-    with running(settings(tmp_path / "there"), anonymous="proxy") as there:
+@contextmanager
+def two(folder, columns=None):
+    """(A service that runs nothing itself, the one that it sends all to)."""
+    (folder / "there").mkdir()
+    (folder / "here").mkdir()
+    nothing = folder / "python"  # an interpreter that has none of the packages
+    nothing.write_text(f'#!/bin/sh\nexec {sys._base_executable} -S "$@"\n')
+    nothing.chmod(0o755)
+    with running(settings(folder / "there"), anonymous="proxy") as there:
         url = f"{there.base_url}".rstrip("/") + PREFIX
-        nothing = tmp_path / "python"  # an interpreter that has none of the packages
-        nothing.write_text(f'#!/bin/sh\nexec {sys._base_executable} -S "$@"\n')
-        nothing.chmod(0o755)
-        given = settings(tmp_path / "here", {"upstream": {"url": url}}, python=nothing)
-        with running(given) as here:
-            identifier = submit(here, body(files, codegen="python", selection=code))
-            proxy = {"X-User": "proxy"}
-            deadline = time.monotonic() + 20
-            while not (made := there.get(f"{PREFIX}/requests", headers=proxy).json()):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            here.post(f"{PREFIX}/requests/{identifier}/cancel")
-            assert finished(there, made[0]["id"], **proxy)["status"] == "Canceled"
+        given = {**(columns or {}), "upstream": {"url": url}}
+        with running(settings(folder / "here", given, python=nothing)) as here:
+            yield here, there
+
+
+def python(code):
+    return {"codegen": "python", "selection": base64.b64encode(code.encode()).decode()}
+
+
+def test_it_is_cancelled_there_too(tmp_path, files):
+    with two(tmp_path) as (here, there):
+        code = "def run_query(f):\n    import time\n    time.sleep(300)\n"
+        identifier = submit(here, body(files, **python(code)))
+        proxy = {"X-User": "proxy"}
+        deadline = time.monotonic() + 20
+        while not (made := there.get(f"{PREFIX}/requests", headers=proxy).json()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        here.post(f"{PREFIX}/requests/{identifier}/cancel")
+        assert finished(there, made[0]["id"], **proxy)["status"] == "Canceled"
+
+
+ROWS = """
+def run_query(path=None):
+    import time, awkward, numpy
+    time.sleep(0.5)
+    return awkward.Array({"x": numpy.random.default_rng(1).random(1000)})
+"""
+
+
+def test_files_are_known_again_in_whatever_order_they_are_listed(tmp_path, files, monkeypatch):
+    """ServiceX lists them in the order of its database."""
+    monkeypatch.setattr("casita_columns.service.upstream.LOOK_SECONDS", 0.3)
+    with two(tmp_path) as (here, there):
+        asked, records = [], there.service.records
+        listed = records.results_after
+
+        def in_turn(*given):
+            asked.append(given)
+            return listed(*given)[:: -1 if len(asked) % 2 else 1]
+
+        monkeypatch.setattr(records, "results_after", in_turn)
+        links = []
+        for number in range(6):
+            links.append(tmp_path / f"{number}.root")
+            links[-1].symlink_to(files[0])
+        wanted = [str(one) for one in links]
+        identifier = submit(here, body(wanted, **python(ROWS)))
+        found = finished(here, identifier)
+        assert (found["files-completed"], found["files-failed"]) == (6, 0)
+        assert len(asked) > 3
+        delivered = rows(here, identifier)
+        assert sorted(one["file-path"] for one in delivered) == wanted
+        assert len({one["s3-object-name"] for one in delivered}) == 6
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"output": 1000}, "more than the 1000 bytes that a file may have"),
+        ({"quota": 20_000}, "casita columns rm"),
+    ],
+)
+def test_limits_hold_for_what_comes_from_there(tmp_path, files, limits, words):
+    with two(tmp_path, limits) as (here, _):
+        identifier = submit(here, body(files, **python(ROWS)))
+        found = finished(here, identifier)
+        assert found["files-failed"] == (3 if "output" in limits else 1)
+        failed = here.get(f"{PREFIX}/requests/{identifier}").json()["failures"]
+        assert all(words in one["message"] for one in failed)
+        used = here.get(f"{PREFIX}/about").json()["usage"]
+        assert used == (
+            0 if "output" in limits else sum(one["total-bytes"] for one in rows(here, identifier))
+        )
+        assert not list((tmp_path / "here/columns/results/spool").iterdir())

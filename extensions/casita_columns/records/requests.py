@@ -344,14 +344,30 @@ class Records(Datasets):
         with self._writing() as session:
             session.execute(update(Request).where(Request.id == identifier).values(files=files))
 
-    def add_remote(self, identifier: str, number: int, path: str, came: Outcome | str) -> bool:
-        """Note a file that was read there, or why it was not; returns whether it was wanted."""
+    def remote_rows(self, identifier: str) -> set[int]:
+        """Return which of the rows there are here."""
+        found = select(Result.file_id).where(Result.request_id == identifier)
+        with self._reading() as session:
+            return set(session.scalars(found))
+
+    def add_remote(
+        self, identifier: str, row: int, number: int, path: str, came: Outcome | str
+    ) -> bool:
+        """Note a file that was read there, or why it was not; returns whether it was wanted.
+
+        Parameters
+        ----------
+        row
+            Its number there, which stays.
+        number
+            Its number here.
+        """
         with self._writing() as session:
             held = select(Request).where(Request.id == identifier).with_for_update()
             request = session.scalars(held).one()
             if request.state not in OPEN:
                 return False
-            result = Result(request_id=identifier, file_id=number, number=number, paths=path)
+            result = Result(request_id=identifier, file_id=row, number=number, paths=path)
             session.add(result)
             if isinstance(came, str):
                 result.state, result.trouble = FAILURE, came
@@ -437,7 +453,12 @@ class Records(Datasets):
 
     def waiting(self) -> int:
         """Return how many files wait to be read."""
-        found = select(func.count()).select_from(Result).where(Result.state == WAITING)
+        found = (
+            select(func.count())
+            .select_from(Result)
+            .join(Request, Request.id == Result.request_id)
+            .where(Result.state == WAITING, Request.state == RUNNING)
+        )
         with self._reading() as session:
             return int(session.scalar(found) or 0)
 

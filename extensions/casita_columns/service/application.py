@@ -72,7 +72,7 @@ class Service:
         self.work = Work(columns, self.records, self.objects, self.pool, self.bell)
         self.upstream = None
         if columns.upstream:
-            self.upstream = Upstream(columns.upstream, self.records, self.objects, self.bell)
+            self.upstream = Upstream(columns, self.records, self.objects, self.bell)
         listing = Listing(settings, self.side, self.access)
         self.lookup = Lookup(columns, self.records, listing)
         self.desk = Desk(

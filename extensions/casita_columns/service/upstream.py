@@ -28,6 +28,8 @@ from casita_columns.records.tables import (
     Request,
 )
 from casita_columns.service.bell import Bell
+from casita_columns.service.work import over_quota
+from casita_columns.settings import ColumnsSettings
 from casita_columns.settings import Upstream as UpstreamSettings
 from casita_columns.store.objects import Objects
 from casita_columns.wire import FILE_LIST, object_name
@@ -100,11 +102,13 @@ class Remote:
             self._token = str(answer.json()["access_token"])
         return {"Authorization": f"Bearer {self._token}"}
 
-    def fetch(self, request: str, name: str, out: int) -> int:
-        """Write an object to a file descriptor; returns its size in bytes.
+    def fetch(self, request: str, name: str, out: int, limit: int) -> None:
+        """Write an object to a file descriptor.
 
         Raises
         ------
+        TooLarge
+            It has more than ``limit`` bytes.
         ServiceError
             It can't be had.
         """
@@ -118,19 +122,26 @@ class Remote:
                     raise ServiceError(f"{name}: its store answers {answer.status_code}")
                 for part in answer.iter_bytes(2**20):
                     size += len(part)
+                    if size > limit:
+                        raise TooLarge(name)
                     _write(out, part)
         except httpx.HTTPError as error:
             raise ServiceError(f"{name}: it can't be fetched: {error}") from error
-        return size
+
+
+class TooLarge(Exception):
+    """An object is larger than may be fetched."""
 
 
 class Upstream:
     """Sends requests on, watches them and fetches their results, in a thread."""
 
     def __init__(
-        self, settings: UpstreamSettings, records: Records, objects: Objects, bell: Bell
+        self, columns: ColumnsSettings, records: Records, objects: Objects, bell: Bell
     ) -> None:
-        self._settings = settings
+        assert columns.upstream is not None
+        self._settings = settings = columns.upstream
+        self._columns = columns
         self._records = records
         self._objects = objects
         self._bell = bell
@@ -226,8 +237,8 @@ class Upstream:
     def _follow(self, request: Request) -> None:
         state = self._remote.ask("GET", f"servicex/transformation/{request.remote}")
         self._records.set_files(request.id, int(state["files"]))
-        for row in self._new(request):
-            self._take(request, row)
+        for number, row in self._new(request):
+            self._take(request, number, row)
         status = str(state["status"])
         if status in DONE:
             trouble = str(state.get("failure-info") or "")
@@ -236,32 +247,48 @@ class Upstream:
             self._records.set_state(request.id, RUNNING)
         self._bell.ring(request.owner)
 
-    def _new(self, request: Request) -> Iterator[dict[str, Any]]:
-        known = {one.file_id for one in self._records.results(request.id)}
+    def _new(self, request: Request) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield what is not here yet, with a number: rows may come in another order each time."""
+        known = self._records.remote_rows(request.id)
         path = f"servicex/transformation/{request.remote}/results"
         found = self._remote.ask("GET", path, params={"later_than": FIRST})
-        for number, row in enumerate(found["results"]):
-            if number not in known:
-                yield row | {"number": number}
+        new = (one for one in found["results"] if int(one["id"]) not in known)
+        return enumerate(new, len(known))
 
-    def _take(self, request: Request, row: dict[str, Any]) -> None:
-        path, number = str(row.get("file-path", "")), int(row["number"])
+    def _take(self, request: Request, number: int, row: dict[str, Any]) -> None:
+        row_id, path = int(row["id"]), str(row.get("file-path", ""))
         if row.get("transform_status") != "success":
-            self._records.add_remote(request.id, number, path, "it failed there")
+            self._records.add_remote(request.id, row_id, number, path, "it failed there")
             return
+        name = object_name(number, path, request.form)
+        key = f"{request.id}/{name}"
+        size, trouble = self._fetched(request, str(row["s3-object-name"]), key)
+        if trouble:
+            self._records.add_remote(request.id, row_id, number, path, trouble)
+            return
+        events = int(row.get("total-events") or 0)
+        outcome = Outcome(name, key, size, events, 0, 0, float(row.get("transform_time") or 0))
+        if not self._records.add_remote(request.id, row_id, number, path, outcome):
+            self._objects.delete(key)
+
+    def _fetched(self, request: Request, remote: str, key: str) -> tuple[int, str]:
+        """Fetch an object into the store; returns its size in bytes, and why it is not there."""
+        free = self._columns.quota - self._records.usage(request.owner)
+        most = self._columns.output
         spool = self._objects.spool()
         try:
-            size = self._remote.fetch(request.remote, str(row["s3-object-name"]), spool.fd)
-            name = object_name(number, path, request.form)
-            key = f"{request.id}/{name}"
-            size = self._objects.commit(spool, key)
+            self._remote.fetch(request.remote, remote, spool.fd, min(most, free))
+            return self._objects.commit(spool, key), ""
+        except TooLarge:
+            self._objects.discard(spool)
+            return 0, (
+                over_quota(self._columns.quota)
+                if free < most
+                else f"it has more than the {most} bytes that a file may have"
+            )
         except BaseException:
             self._objects.discard(spool)
             raise
-        events = int(row.get("total-events") or 0)
-        outcome = Outcome(name, key, size, events, 0, 0, float(row.get("transform_time") or 0))
-        if not self._records.add_remote(request.id, number, path, outcome):
-            self._objects.delete(key)
 
     def _end(self, request: Request, state: str, trouble: str) -> None:
         if state == COMPLETE:

@@ -213,11 +213,7 @@ class Work:
     def _allow(self, request: Request, spool: Spool) -> None:
         used, quota = self._records.usage(request.owner), self._settings.quota
         if used + os.fstat(spool.fd).st_size > quota:
-            raise TaskError(
-                "output",
-                f"your results would take more than the {quota} bytes that you may have: remove "
-                "some, e.g. by `casita columns rm`",
-            )
+            raise TaskError("output", over_quota(quota))
 
     def failed(self, request: Request, result: Result, error: CasitaError) -> None:
         """Have a file tried again, or give it up."""
@@ -229,6 +225,14 @@ class Work:
         else:
             self._records.fail(result.id, _told(error))
         self._bell.ring(request.owner)
+
+
+def over_quota(quota: int) -> str:
+    """Return what to tell who may have no more results."""
+    return (
+        f"your results would take more than the {quota} bytes that you may have: remove some, "
+        "e.g. by `casita columns rm`"
+    )
 
 
 def _told(error: CasitaError) -> str:
