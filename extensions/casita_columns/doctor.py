@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from casita.units import format_size
 from casita_columns.finders import registry
 from casita_columns.records.database import open_engine
 from casita_columns.settings import ColumnsSettings
+from casita_columns.store.objects import Objects
 from casita_columns.workers.codegens import NEEDS, probe
 from casita_columns.workers.sandbox import interpreter, missing
 
@@ -23,7 +26,7 @@ def check(config: ColumnsSettings, place: Place) -> list[Finding]:
     """Return the findings of every check."""
     python = interpreter(config.python, Path(sys.prefix))
     found = [*_codegens(python), *_sandbox(config, place, python), *_space(config, place)]
-    found += _database(config)
+    found += [*_database(config), *_store(config)]
     troubles = registry(config.finders, config.datasets).troubles
     remedy = "see [backends.columns.finders] in casita.toml"
     return found + [Finding("warning", "finder", one, remedy) for one in troubles.values()]
@@ -77,6 +80,25 @@ def _database(config: ColumnsSettings) -> Iterator[Finding]:
             yield Finding("error", "database", error.message, error.hint)
         else:
             yield Finding("ok", "database", "it answers")
+
+
+def _store(config: ColumnsSettings) -> Iterator[Finding]:
+    """Put something into the store and take it out again."""
+    if not config.store:
+        return
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            objects = Objects.of(config.store, config.whole_store_options(), Path(folder))
+            key = f"doctor-{secrets.token_hex(8)}/empty"
+            objects.commit(objects.spool(), key)
+            objects.size(key)
+            objects.delete(key)
+    except CasitaError as error:
+        cause = error.__cause__
+        said = f"{error.message}: {cause}" if cause else error.message
+        yield Finding("error", "store of results", f"{config.store}: {said}", error.hint)
+    else:
+        yield Finding("ok", "store of results", f"{config.store} keeps what it is given")
 
 
 def _space(config: ColumnsSettings, place: Place) -> Iterator[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -9,9 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from casita.backend import Settings, Trust
+from casita.errors import ConfigError
 from casita.units import Duration, Size
 
 Confinement = Literal["auto", "bubblewrap", "none"]
+SECRETS = {"secret", "password", "token", "account_key", "sas_token", "connection_string"}
+SECRETS |= {"aws_secret_access_key", "aws_session_token"}
+"""Options of fsspec that are not for everybody's eyes."""
 
 
 class Upstream(Settings):
@@ -71,7 +77,13 @@ class ColumnsSettings(Settings):
         "Ceph RGW). Default: a folder below the state directory.",
     )
     store_options: dict[str, Any] = Field(
-        default_factory=dict, description="What fsspec needs for `store`; secrets in files, please."
+        default_factory=dict, description="What fsspec needs for `store`, but for secrets."
+    )
+    store_file: Path | None = Field(
+        default=None,
+        description="TOML file with more of `store_options`: the secrets. Only the facility's "
+        "account should be able to read it.",
+        examples=["/etc/casita/store.toml"],
     )
     database: str = Field(
         default="",
@@ -122,6 +134,34 @@ class ColumnsSettings(Settings):
             )
         return url
 
+    @field_validator("store_options")
+    @classmethod
+    def _without_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name in SECRETS.intersection(_names(options)):
+            raise ValueError(
+                f"{name} is a secret, which others would see: write it into a TOML file of its "
+                "own, and name that by store_file"
+            )
+        return options
+
+    def whole_store_options(self) -> dict[str, Any]:
+        """Return the store's options, with the secrets.
+
+        Raises
+        ------
+        ConfigError
+            ``store_file`` can't be read.
+        """
+        if self.store_file is None:
+            return self.store_options
+        try:
+            return {**self.store_options, **tomllib.loads(self.store_file.read_text())}
+        except OSError as error:
+            why = error.strerror
+        except ValueError as error:
+            why = f"it is no TOML: {error}"
+        raise ConfigError(f"backends.columns.store_file: {self.store_file}: {why}")
+
     @model_validator(mode="after")
     def _consistent(self) -> ColumnsSettings:
         if self.memory < 2**30:
@@ -129,6 +169,13 @@ class ColumnsSettings(Settings):
         if self.volume is not None and not self.volume.is_absolute():
             raise ValueError(f"volume: {self.volume} is not absolute")
         return self
+
+
+def _names(options: dict[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        yield name
+        if isinstance(value, dict):
+            yield from _names(value)
 
 
 class ServiceSettings(BaseModel):

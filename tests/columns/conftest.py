@@ -9,7 +9,7 @@ import awkward
 import numpy
 import pytest
 import uproot
-from tests.columns import postgresql
+from tests.columns import postgresql, s3server
 
 from casita_columns import servicex_yaml
 
@@ -54,6 +54,15 @@ def postgresql_server():
             yield server
     except postgresql.NoServerError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory):
+    """An S3 of the tests' own."""
+    if s3server.PROGRAM is None:
+        pytest.skip(s3server.MISSING)
+    with s3server.running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,12 @@ from casita_columns.store.objects import Folder, Objects, Remote, checked
 REQUEST = "0b5a0f7e-1111"
 
 
-@pytest.fixture(params=["folder", "file", "path", "memory"])
+@pytest.fixture(params=["folder", "file", "path", "memory", "s3"])
 def store(request, tmp_path):
     """Each kind of store that a facility may name."""
+    if request.param == "s3":
+        server = request.getfixturevalue("s3_server")
+        return Objects.of(server.new(), server.options, tmp_path / "own")
     url = {
         "folder": "",
         "file": f"file://{tmp_path / 'other'}",
@@ -269,7 +272,7 @@ def test_a_store_that_is_down_is_told(tmp_path):
         lambda: store.delete_all(REQUEST),
         lambda: store.usage(),
     ):
-        with pytest.raises(ServiceError, match="could not connect"):
+        with pytest.raises(ServiceError, match=r"does not answer \(EndpointError\)"):
             ask()
     assert spool.path.read_bytes() == b"precious"  # to be tried again
     store.discard(spool)

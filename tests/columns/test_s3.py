@@ -424,11 +424,11 @@ def test_readers_do_not_wait_for_each_other(store, monkeypatch):
     endpoint, objects, _, _ = store
     at_it, go_on, opened = threading.Event(), threading.Event(), objects.open
 
-    def slowly(key):
+    def slowly(key, ahead):
         if key.endswith("a.parquet"):
             at_it.set()
             assert go_on.wait(60)
-        return opened(key)
+        return opened(key, ahead)
 
     monkeypatch.setattr(objects, "open", slowly)
     got = []
@@ -450,7 +450,7 @@ def test_readers_do_not_wait_for_each_other(store, monkeypatch):
 
 
 def test_a_store_that_fails_is_told(store, monkeypatch):
-    def broken(key):
+    def broken(key, ahead):
         raise OSError("disk on fire at /secret/place")
 
     monkeypatch.setattr(store[1], "open", broken)

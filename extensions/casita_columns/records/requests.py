@@ -28,6 +28,7 @@ from casita_columns.records.tables import (
     WAITING,
     Dataset,
     DatasetFile,
+    Leftover,
     Request,
     Result,
     now,
@@ -157,7 +158,10 @@ class Records(Datasets):
             request.files, request.state, request.started = dataset.files, RUNNING, now()
 
     def delete(self, identifier: str) -> list[str]:
-        """Forget a request; returns the keys of objects that nobody refers to any more."""
+        """Forget a request; returns the keys of objects that nobody refers to any more.
+
+        They are ``leftovers`` until they are ``removed``.
+        """
         with self._writing() as session:
             own = select(Result.key).where(Result.request_id == identifier, Result.key.is_not(None))
             keys = set(session.scalars(own))
@@ -166,7 +170,20 @@ class Records(Datasets):
             shared = set[str | None]()
             for some in batches(sorted(one for one in keys if one)):
                 shared |= set(session.scalars(select(Result.key).where(Result.key.in_(some))))
-        return sorted(one for one in keys - shared if one)
+            gone = sorted(one for one in keys - shared if one)
+            session.add_all(Leftover(key=one) for one in gone)
+        return gone
+
+    def leftovers(self) -> Sequence[str]:
+        """Return the keys of objects that are to be removed."""
+        with self._reading() as session:
+            return session.scalars(select(Leftover.key)).all()
+
+    def removed(self, keys: Sequence[str]) -> None:
+        """Note that objects are removed."""
+        with self._writing() as session:
+            for some in batches(keys):
+                session.execute(delete(Leftover).where(Leftover.key.in_(some)))
 
     # ---- files of requests
 

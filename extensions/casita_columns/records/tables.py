@@ -172,3 +172,10 @@ class Result(Table):
         Index("results_waiting", "request_id", "state", "number"),
         Index("results_key", "key"),
     )
+
+
+class Leftover(Table):
+    """An object that no request has any more, until it is removed from the store."""
+
+    __tablename__ = "leftovers"
+    key: Mapped[str] = mapped_column(Words, primary_key=True)

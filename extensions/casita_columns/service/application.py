@@ -63,7 +63,7 @@ class Service:
         self.access = Access(settings, self.http)
         self.records = Records(open_engine(database, DATABASE_SECONDS))
         self.objects = Objects.of(
-            columns.store, columns.store_options, settings.directory / "results"
+            columns.store, columns.whole_store_options(), settings.directory / "results"
         )
         self.bell = Bell()
         crew = self._crew()
@@ -149,6 +149,7 @@ class Service:
         since = now() - self.settings.columns.keep
         for one in self.records.older(since):
             self.desk.forget(one)
+        self.desk.sweep()
         self.records.forget_datasets(since)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from casita import __version__
 from casita.auth.verifier import StorageToken
@@ -296,8 +297,21 @@ class Desk:
 
     def forget(self, identifier: str) -> None:
         """Forget a request, whoever's it is."""
-        for key in self.records.delete(identifier):
-            self.objects.delete(key)
+        self._remove(self.records.delete(identifier))
+
+    def sweep(self) -> None:
+        """Remove what the store could not remove when its request was forgotten."""
+        self._remove(self.records.leftovers())
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        removed = []
+        try:
+            for key in keys:
+                self.objects.delete(key)
+                removed.append(key)
+        except (CasitaError, OSError) as error:
+            logger.warning("%d objects are removed later: %s", len(keys) - len(removed), error)
+        self.records.removed(removed)
 
     def again(self, identifier: str, caller: StorageToken) -> Request:
         """Ask for the same once more, reading all files anew.

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from casita.errors import CasitaError
+from casita.errors import CasitaError, ServiceError
 from casita_columns.records.database import AWAY
 from casita_columns.records.requests import Outcome, Records
 from casita_columns.records.tables import Request, Result
@@ -217,7 +217,8 @@ class Work:
 
     def failed(self, request: Request, result: Result, error: CasitaError) -> None:
         """Have a file tried again, or give it up."""
-        passing = isinstance(error, TaskError) and error.retry
+        # A store elsewhere may be back soon.
+        passing = error.retry if isinstance(error, TaskError) else isinstance(error, ServiceError)
         if self._stopping:
             self._records.give_back(result.id)
         elif passing and result.attempts <= self._settings.retries:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -21,8 +22,15 @@ from typing import Any, BinaryIO
 from casita.errors import CasitaError, MissingError, ServiceError
 from casita.files import private_directory
 
+logger = logging.getLogger("casita.columns")
 SPOOL = "spool"
 PREFIX = "spool-"
+AHEAD = 4 * 2**20
+"""Bytes that are fetched ahead of who reads an object of a store elsewhere."""
+S3 = {"config_kwargs": {"connect_timeout": 10, "retries": {"max_attempts": 2}}}
+"""Of s3fs: its own patience is for half an hour."""
+S3_PARTS = {"chunksize": 8 * 2**20, "max_concurrency": 2}
+"""Bytes, and parts at the same time: by itself it takes 500 MB of a file into memory."""
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
@@ -176,8 +184,13 @@ class Objects(ABC):
         """
 
     @abstractmethod
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, ahead: int = AHEAD) -> BinaryIO:
         """Return an object, seekable.
+
+        Parameters
+        ----------
+        ahead
+            Bytes that may be fetched before they are asked for.
 
         Raises
         ------
@@ -221,7 +234,7 @@ class Folder(Objects):
         with _missing(key):
             return self._path(key).stat().st_size
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, ahead: int = AHEAD) -> BinaryIO:
         """Return an object, seekable."""
         with _missing(key):
             return self._path(key).open("rb")
@@ -257,7 +270,9 @@ class Remote(Objects):
         try:
             import fsspec
 
-            self._system, self._root = fsspec.core.url_to_fs(url, **options)
+            self._s3 = url.partition("://")[0] in ("s3", "s3a")
+            given = {**S3, **options} if self._s3 else dict(options)
+            self._system, self._root = fsspec.core.url_to_fs(url, **given)
         except (ImportError, ValueError) as error:
             raise CasitaError(
                 f"backends.columns.store: {url}: {error}",
@@ -271,18 +286,30 @@ class Remote(Objects):
         # Stores of objects show one when it is whole.
         path = self._path(key)
         with _answering(key):
-            self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._system.put_file(str(spool.path), path)
+            if self._s3:
+                self._send_to_s3(spool, path)
+            else:
+                self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                self._system.put_file(str(spool.path), path)
+
+    def _send_to_s3(self, spool: Spool, path: str) -> None:
+        try:
+            self._system.put_file(str(spool.path), path, **S3_PARTS)
+        except FileNotFoundError as error:
+            bucket = path.partition("/")[0]
+            raise ServiceError(
+                f"the store of results has no bucket {bucket!r}", hint="see backends.columns.store"
+            ) from error
 
     def size(self, key: str) -> int:
         """Return an object's size in bytes."""
         with _answering(key):
             return int(self._system.size(self._path(key)))
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, ahead: int = AHEAD) -> BinaryIO:
         """Return an object, seekable."""
         with _answering(key):
-            found: BinaryIO = self._system.open(self._path(key), "rb")
+            found: BinaryIO = self._system.open(self._path(key), "rb", block_size=max(1, ahead))
             return found
 
     def delete(self, key: str) -> None:
@@ -334,7 +361,8 @@ def _answering(key: str) -> Iterator[None]:
     except FileNotFoundError:
         raise MissingError(f"there is no object {key[:100]!r}") from None
     except Exception as error:
+        logger.error("the store of results, of %s: %s: %s", key, type(error).__name__, error)
         raise ServiceError(
-            f"the store of results does not answer: {type(error).__name__}: {error}",
-            hint="see backends.columns.store, and that store's log",
+            f"the store of results does not answer ({type(error).__name__})",
+            hint="its operator finds more in the log of columns, and in that store's own",
         ) from error

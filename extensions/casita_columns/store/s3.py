@@ -19,7 +19,7 @@ from fastapi.responses import StreamingResponse
 from casita.errors import CasitaError, MissingError
 from casita_columns.store import signing
 from casita_columns.store.bucket_list import NAMESPACE, listed, xml_text
-from casita_columns.store.objects import Objects, Stored
+from casita_columns.store.objects import AHEAD, Objects, Stored
 from casita_columns.store.ranges import RangeError, wanted
 from casita_columns.store.signing import S3Error
 
@@ -159,7 +159,7 @@ def _object(objects: Objects, found: Stored, request: Request) -> Response:
         if request.method == "HEAD":
             objects.size(found.key)  # is it there?
             return Response(None, status, headers)
-        stream = objects.open(found.key)
+        stream = objects.open(found.key, min(AHEAD, end - begin))
     except MissingError:
         raise _no_key() from None
     except (CasitaError, OSError):
