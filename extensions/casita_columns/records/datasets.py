@@ -124,19 +124,19 @@ class Datasets(Database):
         with self._reading() as session:
             return session.scalars(found.order_by(DatasetFile.number)).all()
 
-    def first_paths(self, identifier: int) -> Iterator[str]:
-        """Yield the best replica of each of a dataset's files, in order."""
+    def dataset_pages(self, identifier: int) -> Iterator[Sequence[DatasetFile]]:
+        """Yield a dataset's files, in order, a few thousand at a time."""
         last = -1
         while True:
-            found = select(DatasetFile.number, DatasetFile.paths).where(
+            found = select(DatasetFile).where(
                 DatasetFile.dataset_id == identifier, DatasetFile.number > last
             )
             with self._reading() as session:
-                rows = session.execute(found.order_by(DatasetFile.number).limit(BATCH)).all()
-            yield from (paths.partition("\n")[0] for _, paths in rows)
-            if len(rows) < BATCH:
+                page = session.scalars(found.order_by(DatasetFile.number).limit(BATCH)).all()
+            yield page
+            if len(page) < BATCH:
                 return
-            last = rows[-1][0]
+            last = page[-1].number
 
     def make_stale(self, identifier: int) -> None:
         """Let a dataset be looked up anew the next time."""

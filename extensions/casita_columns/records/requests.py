@@ -6,7 +6,7 @@ Every method is one transaction, so that a service that is killed has done it or
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ from casita_columns.records.tables import (
     Result,
     now,
 )
+
+PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -335,11 +337,29 @@ class Records(Datasets):
         with self._reading() as session:
             return session.scalars(found.limit(limit) if limit else found).all()
 
-    def results_after(self, identifier: str, created: int) -> Sequence[Result]:
+    def results_after(self, identifier: str, created: int, limit: int = 0) -> Sequence[Result]:
         """Return files of a request that were done later than ``created``, by that time."""
         found = select(Result).where(Result.request_id == identifier, Result.created > created)
+        found = found.order_by(Result.created)
         with self._reading() as session:
-            return session.scalars(found.order_by(Result.created)).all()
+            return session.scalars(found.limit(limit) if limit else found).all()
+
+    def pages_after(self, identifier: str, created: int) -> Iterator[Sequence[Result]]:
+        """Yield the same in pages: a request may have hundreds of thousands of files."""
+        while page := self.results_after(identifier, created, PAGE):
+            yield page
+            if len(page) < PAGE:
+                return
+            created = page[-1].created or 0
+
+    def named(self, identifier: str, names: Sequence[str]) -> set[str]:
+        """Return those of the names that objects of a request have."""
+        found = set[str | None]()
+        with self._reading() as session:
+            for some in batches(names):
+                mine = select(Result.name).where(Result.request_id == identifier)
+                found |= set(session.scalars(mine.where(Result.name.in_(some))))
+        return {one for one in found if one}
 
     def result(self, identifier: str, name: str) -> Result | None:
         """Return a result by its object's name."""

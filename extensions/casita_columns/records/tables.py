@@ -171,6 +171,8 @@ class Result(Table):
         UniqueConstraint("request_id", "number"),
         Index("results_waiting", "request_id", "state", "number"),
         Index("results_key", "key"),
+        Index("results_done", "request_id", "created"),
+        Index("results_named", "request_id", "name"),
     )
 
 

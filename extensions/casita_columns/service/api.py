@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Query
+from fastapi import Depends, FastAPI, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from casita import __version__
@@ -26,6 +26,7 @@ from casita_columns.models import (
 from casita_columns.records.tables import FAILURE, SUCCESS, Dataset, Request, Result, now
 from casita_columns.service.access import Access
 from casita_columns.service.desk import Desk
+from casita_columns.service.streamed import streamed
 from casita_columns.store.links import Links
 from casita_columns.wire import Submission
 from casita_columns.workers.codegens import TITLES
@@ -104,16 +105,20 @@ def _add_requests(app: FastAPI, prefix: str, desk: Desk, links: Links, user: Any
         failures = [file_failure(one) for one in failed]
         return RequestDetails(**request_state(found).model_dump(), failures=failures)
 
-    @app.get(f"{prefix}/requests/{{identifier}}/files")
+    @app.get(f"{prefix}/requests/{{identifier}}/files", response_model=list[ResultFile])
     def files(
         identifier: Identifier,
         after: Annotated[int, Query(ge=0, lt=2**62)] = 0,
         caller: StorageToken = user,
-    ) -> list[ResultFile]:
+    ) -> Response:
         """List the files that were delivered ``after`` a time (``created``), in that order."""
         found = desk.records.request(caller.user, identifier)
-        done = desk.records.results_after(identifier, after)
-        return [_file(one, found, links) for one in done if one.state == SUCCESS]
+        pages = desk.records.pages_after(identifier, after)
+        files = (
+            [_file(one, found, links).model_dump_json() for one in page if one.state == SUCCESS]
+            for page in pages
+        )
+        return streamed("[", files, "]")
 
 
 def _file(one: Result, request: Request, links: Links) -> ResultFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from casita_columns.records.tables import FAILURE, Request, Result
+from casita_columns.records.tables import Request, Result
 
 SHOWN = 200
 STYLE = """
@@ -23,11 +23,16 @@ CLOSED = (
 )
 
 
-def results_page(request: Request | None, results: Sequence[Result], identifier: str) -> str:
-    """Return the page; without a request, what to do instead."""
+def results_page(request: Request | None, failures: Sequence[Result], identifier: str) -> str:
+    """Return the page; without a request, what to do instead.
+
+    Parameters
+    ----------
+    failures
+        The first ``SHOWN`` of them.
+    """
     if request is None:
         return _page("casita", CLOSED.format(identifier=escape(identifier)))
-    failures = [one for one in results if one.state == FAILURE]
     title = escape(request.title or request.id)
     body = [
         f"<h1>{title}: {escape(request.state)}</h1>",
@@ -36,11 +41,11 @@ def results_page(request: Request | None, results: Sequence[Result], identifier:
     ]
     if request.trouble:
         body.append(f"<p>{escape(request.trouble)}</p>")
-    for one in failures[:SHOWN]:
+    for one in failures:
         body.append(f"<h2>{escape(one.paths.partition(chr(10))[0])}</h2>")
         body.append(f"<pre>{escape(one.trouble)}</pre>")
-    if len(failures) > SHOWN:
-        body.append(f"<p>... and {len(failures) - SHOWN} more</p>")
+    if request.failed > len(failures):
+        body.append(f"<p>... and {request.failed - len(failures)} more</p>")
     return _page(title, "".join(body))
 
 

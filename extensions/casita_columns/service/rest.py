@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from casita.auth.verifier import StorageToken
 from casita.errors import MissingError
 from casita.serving import Refused
 from casita_columns import wire
+from casita_columns.records.database import batches
+from casita_columns.records.tables import FAILURE
 from casita_columns.service.access import Access
 from casita_columns.service.desk import Desk
-from casita_columns.service.pages import results_page
+from casita_columns.service.pages import SHOWN, results_page
+from casita_columns.service.streamed import named, streamed
 from casita_columns.store.links import Links
 
 Number = Annotated[int, Path(ge=0, lt=2**62)]
@@ -75,20 +79,24 @@ def _add_transformations(app: FastAPI, prefix: str, desk: Desk, links: Links, us
         request = desk.records.request(caller.user, identifier)
         return wire.status(request, links.of(request))
 
-    @app.get(f"{base}/{{identifier}}/results", tags=["ServiceX"])
+    @app.get(f"{base}/{{identifier}}/results", tags=["ServiceX"], response_model=dict[str, Any])
     def results(
         identifier: Identifier,
         later_than: Annotated[str, Query(max_length=60)] = "",
         caller: StorageToken = user,
-    ) -> dict[str, Any]:
+    ) -> Response:
         """List the files that are done, all at once."""
         request = desk.records.request(caller.user, identifier)
         try:
             created = wire.created_of(later_than) if later_than else 0
         except (ValueError, OverflowError):
             raise Refused(400, "bad_request", f"later_than: {later_than!r} is no time") from None
-        found = desk.records.results_after(identifier, created)
-        return {"results": [wire.result(request, one) for one in found]}
+        pages = desk.records.pages_after(identifier, created)
+        return streamed(
+            '{"results": [',
+            ([json.dumps(wire.result(request, one)) for one in page] for page in pages),
+            "]}",
+        )
 
 
 def _add_endings(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
@@ -109,17 +117,24 @@ def _add_endings(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
 
 
 def _add_file_urls(app: FastAPI, prefix: str, desk: Desk, links: Links, user: Any) -> None:
-    @app.post(f"{prefix}/servicex/transformation/file-urls", tags=["ServiceX"])
-    def file_urls(body: wire.FileUrls, caller: StorageToken = user) -> dict[str, Any]:
+    @app.post(
+        f"{prefix}/servicex/transformation/file-urls",
+        tags=["ServiceX"],
+        response_model=dict[str, Any],
+    )
+    def file_urls(body: wire.FileUrls, caller: StorageToken = user) -> Response:
         """Give signed addresses of results, which need no token."""
         request = desk.records.request(caller.user, body.request_id)
         if body.scheme not in (None, "http", "https"):
             raise Refused(400, "bad_request", f"scheme: {body.scheme!r}: only http is served here")
-        there = {one.name for one in desk.records.results(request.id) if one.name}
-        for name in body.file_list:
-            if name not in there:
-                raise MissingError(f"the request has no file {name[:200]!r}")
-        return {"uris": {name: links.signed(request.id, name) for name in body.file_list}}
+        names = list(dict.fromkeys(body.file_list))
+        there = desk.records.named(request.id, names)
+        if absent := next((one for one in names if one not in there), ""):
+            raise MissingError(f"the request has no file {absent[:200]!r}")
+        pages = (
+            [named(one, links.signed(request.id, one)) for one in some] for some in batches(names)
+        )
+        return streamed('{"uris": {', pages, "}}")
 
 
 def _add_datasets(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
@@ -135,12 +150,16 @@ def _add_datasets(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
         found = desk.records.datasets(caller.user, finder, deleted)
         return {"datasets": [wire.dataset(one) for one in found]}
 
-    @app.get(f"{base}/{{identifier}}", tags=["ServiceX"])
-    def dataset(identifier: Number, caller: StorageToken = user) -> dict[str, Any]:
+    @app.get(f"{base}/{{identifier}}", tags=["ServiceX"], response_model=dict[str, Any])
+    def dataset(identifier: Number, caller: StorageToken = user) -> Response:
         """Give one with its files."""
-        found = desk.records.dataset(caller.user, identifier)
-        files = desk.records.dataset_files(identifier)
-        return {**wire.dataset(found), "files": [wire.dataset_file(one) for one in files]}
+        about = json.dumps(wire.dataset(desk.records.dataset(caller.user, identifier)))
+        pages = desk.records.dataset_pages(identifier)
+        return streamed(
+            f'{about.removesuffix("}")}, "files": [',
+            ([json.dumps(wire.dataset_file(one)) for one in page] for page in pages),
+            "]}",
+        )
 
     @app.delete(f"{base}/{{identifier}}", tags=["ServiceX"])
     def delete(identifier: Number, caller: StorageToken = user) -> dict[str, Any]:
@@ -167,4 +186,5 @@ def _add_page(app: FastAPI, prefix: str, desk: Desk, links: Links) -> None:
         request = desk.records.known(identifier)
         if request is None:
             return HTMLResponse(results_page(None, [], identifier), 404)
-        return HTMLResponse(results_page(request, desk.records.results(identifier), identifier))
+        failures = desk.records.results(identifier, FAILURE, SHOWN)
+        return HTMLResponse(results_page(request, failures, identifier))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from casita.auth.verifier import StorageToken
 from casita_columns.records.requests import Records
 from casita_columns.records.tables import Dataset, Request
@@ -47,7 +49,9 @@ class Reuse:
         Local files are for their readers' own accounts to open; what needs no token anybody reads.
         """
         guarded = bool(self._settings.reads_for)
-        for path in self._records.first_paths(dataset.id):
+        pages = self._records.dataset_pages(dataset.id)
+        for one in chain.from_iterable(pages):
+            path = one.paths.partition("\n")[0]
             if "://" not in path:
                 return False
             if guarded and not caller.allows("storage.read", _path_of(path)):
