@@ -9,7 +9,8 @@ import pytest
 from casita.errors import MissingError
 from casita_columns.records.database import open_engine
 from casita_columns.records.datasets import File
-from casita_columns.records.requests import Outcome, Records
+from casita_columns.records.outcomes import Outcome
+from casita_columns.records.requests import Records
 from casita_columns.records.tables import Request, now
 
 
@@ -87,7 +88,7 @@ def test_a_request_is_complete_after_its_last_file_and_never_before_its_results_
 def test_times_of_results_increase_strictly_whatever_the_clock_says(records, monkeypatch):
     one = request(records, dataset(records, 20))
     records.begin(one.id)
-    monkeypatch.setattr("casita_columns.records.requests.now", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("casita_columns.records.outcomes.now", lambda: 1_800_000_000.0)
     seen, last = [], 0
     while result := records.next_waiting("local", {}, 0):
         records.succeed(result.id, outcome(result))

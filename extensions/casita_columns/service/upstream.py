@@ -18,7 +18,8 @@ import httpx
 
 from casita.bearer import claims
 from casita.errors import CasitaError, LoginError, MissingError, ServiceError
-from casita_columns.records.requests import Outcome, Records
+from casita_columns.records.outcomes import Outcome
+from casita_columns.records.requests import Records
 from casita_columns.records.tables import (
     CANCELED,
     COMPLETE,

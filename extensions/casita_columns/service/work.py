@@ -12,7 +12,8 @@ from typing import Any
 
 from casita.errors import CasitaError, ServiceError
 from casita_columns.records.database import AWAY
-from casita_columns.records.requests import Outcome, Records
+from casita_columns.records.outcomes import Outcome
+from casita_columns.records.requests import Records
 from casita_columns.records.tables import Request, Result
 from casita_columns.service.access import rights_for
 from casita_columns.service.bell import Bell
