@@ -64,12 +64,10 @@ def deliver(
     CasitaError
         The specification is none, a request is refused, or there is no facility.
     """
-    bodies = requests_of(spec)
-    for body in bodies:
-        if fresh:
-            body["fresh"] = True
-        if to != "files":
-            body["result-destination"] = to
+    more = ({"fresh": True} if fresh else {}) | (
+        {"result-destination": to} if to != "files" else {}
+    )
+    bodies = [one | more for one in requests_of(spec)]
     where = Path(folder) if folder else output_folder(spec) or default_folder()
     shown = display(progress)
     try:

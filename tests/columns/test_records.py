@@ -398,3 +398,22 @@ def test_old_requests_and_datasets_nobody_uses_are_forgotten(records):
     records.delete(one.id)
     records.forget_datasets(now() + 10)
     assert records.datasets("ada") == []
+
+
+def test_objects_are_known_before_they_are_in_the_store(records, monkeypatch):
+    one = request(records)
+    records.begin(one.id)
+    for number in range(2):
+        result = records.next_waiting("local", {}, 0)
+        came = outcome(result)
+        records.promise(came.key)
+        records.promise(came.key)  # it was tried before
+        if number:
+            records.succeed(result.id, came)
+    assert records.leftovers() == []
+    tomorrow = now() + 100_000
+    monkeypatch.setattr("casita_columns.records.requests.now", lambda: tomorrow)
+    (left,) = records.leftovers()
+    assert left.endswith("000000.parquet")
+    records.removed([left])
+    assert records.leftovers() == []

@@ -446,6 +446,41 @@ def test_housekeeping(tmp_path, files):
         assert not list((tmp_path / "columns" / "results" / "objects").iterdir())
 
 
+def test_what_a_crash_left_in_the_store_is_removed(tmp_path, files, monkeypatch):
+    """Objects that were put there, and whose request could not be told."""
+    from sqlalchemy.exc import OperationalError
+
+    with running(settings(tmp_path)) as client:
+        records, lost = client.service.records, []
+        succeed = records.succeed
+
+        def once(*given):
+            if not lost:
+                lost.append(given)
+                raise OperationalError("", {}, Exception("the database is gone"))
+            return succeed(*given)
+
+        monkeypatch.setattr(records, "succeed", once)
+        identifier = submit(client, body(files))
+        client.service.work.nudge()
+        deadline = time.monotonic() + 30
+        while not lost:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        client.service._tend()
+        assert finished(client, identifier)["files-completed"] == 3
+        folder = tmp_path / "columns" / "results" / "objects" / identifier
+        assert len(list(folder.iterdir())) == 4
+        client.service._clean()
+        assert len(list(folder.iterdir())) == 4  # it may be on its way yet
+        later = time.time() + 100_000
+        monkeypatch.setattr("casita_columns.records.requests.now", lambda: later)
+        client.service._clean()
+        assert len(list(folder.iterdir())) == 3
+        for one in client.get(f"{PREFIX}/requests/{identifier}/files").json():
+            assert client.get(one["url"]).status_code == 200
+
+
 def test_metrics_and_health(client, files):
     finished(client, submit(client, body(files)))
     text = client.get(f"{PREFIX}/metrics").text

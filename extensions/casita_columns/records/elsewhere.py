@@ -54,7 +54,7 @@ class Elsewhere(Database):
                 request.failed += 1
             else:
                 result.state = SUCCESS
-                put(request, result, came)
+                put(session, request, result, came)
             date(request, result)  # more files may be found there yet
             return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from casita_columns.records.database import Database, batches
@@ -15,12 +15,15 @@ from casita_columns.records.tables import (
     RUNNING,
     SUCCESS,
     TAKEN,
+    Leftover,
     Request,
     Result,
     now,
 )
 
 PAGE = 1000
+PROMISE_SECONDS = 86400.0
+"""So long an object may lie in the store before its request has it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class Outcome:
 class Outcomes(Database):
     """Files that are done, and how they become so."""
 
+    def promise(self, key: str) -> None:
+        """Note an object before it is put into the store, lest it be forgotten there."""
+        with self._writing() as session:
+            session.merge(Leftover(key=key, due=now() + PROMISE_SECONDS))
+
     def succeed(self, identifier: int, outcome: Outcome) -> bool:
         """Note a result, and only then count it; returns whether it was wanted."""
         with self._writing() as session:
@@ -47,7 +55,7 @@ class Outcomes(Database):
             if result is None or request is None:
                 return False
             result.state, result.trouble = SUCCESS, ""
-            put(request, result, outcome)
+            put(session, request, result, outcome)
             _stamp(request, result)
             return True
 
@@ -112,8 +120,9 @@ class Outcomes(Database):
             return session.scalars(found).first()
 
 
-def put(request: Request, result: Result, outcome: Outcome) -> None:
+def put(session: Session, request: Request, result: Result, outcome: Outcome) -> None:
     """Put what came of a file into its row, and into the sums of its request."""
+    session.execute(delete(Leftover).where(Leftover.key == outcome.key))
     result.name, result.key = outcome.name, outcome.key
     result.events, result.size = outcome.events, outcome.size
     result.seconds = outcome.seconds

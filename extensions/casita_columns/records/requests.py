@@ -197,7 +197,7 @@ class Records(Datasets, Taking, Elsewhere):
     def leftovers(self) -> Sequence[str]:
         """Return the keys of objects that are to be removed."""
         with self._reading() as session:
-            return session.scalars(select(Leftover.key)).all()
+            return session.scalars(select(Leftover.key).where(Leftover.due <= now())).all()
 
     def removed(self, keys: Sequence[str]) -> None:
         """Note that objects are removed."""

@@ -177,7 +177,9 @@ class Result(Table):
 
 
 class Leftover(Table):
-    """An object that no request has any more, until it is removed from the store."""
+    """An object that no request has any more, or not yet, until it is removed from the store."""
 
     __tablename__ = "leftovers"
     key: Mapped[str] = mapped_column(Words, primary_key=True)
+    due: Mapped[float] = mapped_column(default=0.0)
+    """When it is removed, unless a request has it by then."""

@@ -31,6 +31,7 @@ def add_rest(app: FastAPI, prefix: str, access: Access, desk: Desk, links: Links
     # Before /transformation/{id}, which would take its name for a request's.
     _add_file_urls(app, prefix, desk, links, user)
     _add_transformations(app, prefix, desk, links, user)
+    _add_results(app, prefix, desk, user)
     _add_endings(app, prefix, desk, user)
     _add_datasets(app, prefix, desk, user)
     _add_page(app, prefix, desk, links)
@@ -78,6 +79,10 @@ def _add_transformations(app: FastAPI, prefix: str, desk: Desk, links: Links, us
         """Tell how far a request is."""
         request = desk.records.request(caller.user, identifier)
         return wire.status(request, links.of(request))
+
+
+def _add_results(app: FastAPI, prefix: str, desk: Desk, user: Any) -> None:
+    base = f"{prefix}/servicex/transformation"
 
     @app.get(f"{base}/{{identifier}}/results", tags=["ServiceX"], response_model=dict[str, Any])
     def results(

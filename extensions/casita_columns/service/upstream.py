@@ -279,6 +279,7 @@ class Upstream:
         spool = self._objects.spool()
         try:
             self._remote.fetch(request.remote, remote, spool.fd, min(most, free))
+            self._records.promise(key)
             return self._objects.commit(spool, key), ""
         except TooLarge:
             self._objects.discard(spool)

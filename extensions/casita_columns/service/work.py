@@ -181,22 +181,14 @@ class Work:
                 self._objects.discard(spool)
                 return False
             self._allow(request, spool)
+            self._records.promise(key)
             size = self._objects.commit(spool, key)
             self._publish(request, key, name)
         except CasitaError as error:
             self._objects.discard(spool)
             self.failed(request, result, error)
             return False
-        outcome = Outcome(
-            name=name,
-            key=key,
-            size=size,
-            events=_count(done, "events"),
-            events_in=_count(done, "events_in"),
-            bytes_in=_count(done, "bytes_in"),
-            seconds=_seconds(done),
-        )
-        if not self._records.succeed(result.id, outcome):
+        if not self._records.succeed(result.id, _outcome(name, key, size, done)):
             self._objects.delete(key)
             return False
         self._bell.ring(request.owner)
@@ -243,6 +235,18 @@ def _told(error: CasitaError) -> str:
     if len(lines) > 2 * LINES_MAX:
         lines = [*lines[:LINES_MAX], "...", *lines[-LINES_MAX:]]
     return "\n".join([error.message, *lines])
+
+
+def _outcome(name: str, key: str, size: int, done: dict[str, Any]) -> Outcome:
+    return Outcome(
+        name=name,
+        key=key,
+        size=size,
+        events=_count(done, "events"),
+        events_in=_count(done, "events_in"),
+        bytes_in=_count(done, "bytes_in"),
+        seconds=_seconds(done),
+    )
 
 
 def _count(done: dict[str, Any], name: str) -> int:

@@ -202,14 +202,6 @@ class Objects(ABC):
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
 
-    @abstractmethod
-    def delete_all(self, request: str) -> None:
-        """Remove all objects of a request."""
-
-    @abstractmethod
-    def usage(self) -> int:
-        """Return the bytes of all objects."""
-
 
 class Folder(Objects):
     """Objects are files: ``<folder>/objects/<request>/<name>``."""
@@ -246,20 +238,6 @@ class Folder(Objects):
             target.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 target.parent.rmdir()
-
-    def delete_all(self, request: str) -> None:
-        """Remove all objects of a request."""
-        folder = self._path(f"{request}/any").parent
-        with self._lock, contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(folder)
-
-    def usage(self) -> int:
-        """Return the bytes of all objects."""
-        total = 0
-        for one in self._root.glob("*/*"):
-            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                total += one.stat().st_size
-        return total
 
 
 class Remote(Objects):
@@ -317,18 +295,6 @@ class Remote(Objects):
         path = self._path(key)
         with contextlib.suppress(MissingError), _answering(key):
             self._system.rm_file(path)
-
-    def delete_all(self, request: str) -> None:
-        """Remove all objects of a request."""
-        folder = self._path(f"{request}/any").rpartition("/")[0]
-        with contextlib.suppress(MissingError), _answering(request):
-            self._system.rm(folder, recursive=True)
-
-    def usage(self) -> int:
-        """Return the bytes of all objects."""
-        with contextlib.suppress(MissingError), _answering("at all"):
-            return int(self._system.du(self._root))
-        return 0
 
 
 def _sync(folder: Path) -> None:
