@@ -217,7 +217,7 @@ def test_what_is_no_query(program, ask, text, words):
     [
         ([("Select", "e: e.Jet_px")], "Events", "data", "Jet_px"),
         ([("Select", "e: e.Jet_pt")], "Event", "data", "there is no tree 'Event'"),
-        ([("Select", "e: e.Jet_pt.First()")], "Events", "code", "IndexError"),
+        ([("Select", "e: e.Jet_pt.First()")], "Events", "code", "some events have no element 0"),
     ],
 )
 def test_what_does_not_fit_the_file(ask, path, build, tree, kind, words):
