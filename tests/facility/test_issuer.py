@@ -190,6 +190,22 @@ def test_what_is_refused(issuing, hub_token):
     assert len(audit(issuing)) == made
 
 
+def test_of_several_services_those_that_the_hub_token_may_use(issuing, hub_token):
+    """A program asks for all that there are; its login may be for one of them."""
+
+    def audience(token, asked):
+        made = exchange(issuing, token, audience=asked).json()["access_token"]
+        return jwt.decode(made, options={"verify_signature": False})["aud"]
+
+    cache, columns = (issuing.site.audience(one) for one in ("cache", "columns"))
+    assert audience(hub_token, "columns cache") == cache
+    both = issuing.casita("token", "create", "--scope", "cache,columns", "-q").stdout.strip()
+    assert audience(both, "columns cache") == [columns, cache]
+    refused = exchange(issuing, hub_token, audience="columns")
+    assert (refused.status_code, refused.json()["error"]) == (403, "access_denied")
+    assert exchange(issuing, hub_token, audience="cache nonsense").status_code == 400
+
+
 def test_what_one_of_several_people_gets(issuing, bob):
     """Their own folder, what is for all, and what groups at the hub have."""
     held = exchange(issuing, bob).json()["scope"].split()

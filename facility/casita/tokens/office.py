@@ -10,6 +10,7 @@ import httpx
 import jwt
 from pydantic import BaseModel
 
+from casita.auth.hub import HubUser
 from casita.auth.scopes import READ, Scope
 from casita.errors import DeniedError
 from casita.login.scopes import not_held
@@ -78,6 +79,9 @@ class Office:
     async def issue(self, token: str, audience: str, scope: str, named: str) -> Issued:
         """Return a token for the owner of a hub token.
 
+        Of several services it is for those that the hub token may use: programs ask for all that
+        the facility has, and the others would refuse them anyway.
+
         Raises
         ------
         CasitaError
@@ -87,12 +91,8 @@ class Office:
         user, service = await subject_of(
             self.http, self.site.hub_api, token, named, " ".join(names), self._trusted
         )
-        for name in names:
-            if not service and not_held([self._scopes[name]], user.scopes, user.name):
-                raise DeniedError(
-                    f"your hub token may not use {name!r}, so it gets no token for it",
-                    hint=f"log in with the scope: `casita login URL --scope {name}`",
-                )
+        if not service:
+            names = self._usable(names, user)
         scopes = granted(scope, await self._may(user.name, service))
         claims = self._claims(user.name, names, scopes)
         self.audit.note(
@@ -105,6 +105,15 @@ class Office:
             expires_in=claims["exp"] - claims["iat"],
             scope=claims["scope"],
         )
+
+    def _usable(self, names: list[str], user: HubUser) -> list[str]:
+        usable = [one for one in names if not not_held([self._scopes[one]], user.scopes, user.name)]
+        if not usable:
+            raise DeniedError(
+                f"your hub token may not use {names[0]!r}, so it gets no token for it",
+                hint=f"log in with the scope: `casita login URL --scope {names[0]}`",
+            )
+        return usable
 
     async def _may(self, user: str, service: str) -> list[Scope]:
         if is_itself(user, service):
