@@ -1,7 +1,8 @@
 """JupyterLab in the system's Chromium."""
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,23 @@ class Lab:
     def shot(self, name: str) -> None:
         """Keep a picture."""
         self.page.screenshot(path=self.shots / f"{name}.png", animations="disabled")
+
+    @contextmanager
+    def dark(self) -> Iterator[None]:
+        """Have the dark theme for a while."""
+        self._choose_theme("Dark", light=False)
+        try:
+            yield
+        finally:
+            self._choose_theme("Light", light=True)
+
+    def _choose_theme(self, name: str, *, light: bool) -> None:
+        self.page.click(".lm-MenuBar-item:has-text('Settings')")
+        self.page.hover(".lm-Menu-item:has-text('Theme')")
+        self.page.click(f".lm-Menu-item:has-text('JupyterLab {name}')")
+        self.page.wait_for_selector(
+            f"body[data-jp-theme-light='{str(light).lower()}']", state="attached"
+        )
 
     # ---- the panel
 

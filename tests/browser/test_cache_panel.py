@@ -1,13 +1,12 @@
 """The Facility panel's section of the cache, in a real browser at a real facility."""
 
 import re
-import signal
-from contextlib import contextmanager
 
 import numpy
-import psutil
 import pytest
 import uproot
+from tests.browser.notebooks import run_first_cell
+from tests.extensions.servers import frozen
 
 from casita import supervisor
 
@@ -114,18 +113,6 @@ def opened(lab, *names):
         if button.get_attribute("aria-expanded") == "false":
             button.click()
         expect(button).to_have_attribute("aria-expanded", "true")
-
-
-@contextmanager
-def frozen(facility):
-    """The origin hears and says nothing."""
-    listed = facility.status()["processes"]
-    origin = psutil.Process(next(one["pid"] for one in listed if one["name"] == "cache-origin"))
-    origin.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        origin.send_signal(signal.SIGCONT)
 
 
 # ---- looking
@@ -263,34 +250,13 @@ def test_who_may_not_evict_is_told_which_right_is_missing(lab, cached):
 # ---- notebooks
 
 
-def run_last(lab):
-    """Run the active cell, once its kernel is there."""
-    page = lab.page
-    page.wait_for_selector("#jp-main-statusbar:has-text('Python 3 (ipykernel) | Idle')")
-    cell = page.locator(".jp-Notebook .jp-Cell").first
-    for _ in range(10):  # Lab drops what is run before its kernel is there
-        cell.click()
-        page.keyboard.press("Shift+Enter")
-        try:
-            expect(cell.locator(".jp-InputPrompt")).to_have_text(
-                re.compile(r"\[\d+\]"), timeout=9000
-            )
-        except AssertionError:
-            continue
-        break
-
-
 def test_code_for_a_dataset_is_inserted_and_runs(lab, cached):
-    page = lab.page
     press(dataset(lab, TTBAR), "Insert code")
-    cell = page.locator(".jp-Notebook .jp-Cell").first
+    cell = lab.page.locator(".jp-Notebook .jp-Cell").first
     expect(cell.locator(".cm-content")).to_contain_text('casita_cache.fileset("ttbar")')
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+End")
-    page.keyboard.press("Enter")
-    page.keyboard.type("import uproot; sum(uproot.open(f)[t].num_entries for f, t in ")
-    page.keyboard.type("fileset['ttbar']['files'].items())")
-    run_last(lab)
+    files = "fileset['ttbar']['files'].items()"
+    more = f"import uproot; sum(uproot.open(f)[t].num_entries for f, t in {files})"
+    run_first_cell(lab.page, more)
     expect(cell.locator(".jp-OutputArea-output")).to_contain_text("200000")
     lab.shot("cache-notebook")
     expect(section(lab).locator("[data-origin=local]")).not_to_contain_text("Nothing cached yet")
@@ -323,17 +289,8 @@ def test_the_keyboard_is_enough(lab, cached):
 # ---- looks, and what is down
 
 
-def theme(page, name):
-    page.click(".lm-MenuBar-item:has-text('Settings')")
-    page.hover(".lm-Menu-item:has-text('Theme')")
-    page.click(f".lm-Menu-item:has-text('{name}')")
-
-
 def test_the_dark_theme_is_readable(lab, cached):
-    page = lab.page
-    theme(page, "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
-    try:
+    with lab.dark():
         opened(lab, "local", "store", "nano")
         press(dataset(lab, "broken"), "Prefetch")
         expect(section(lab).locator(".casita-Job[data-state=failed]")).to_be_visible()
@@ -341,9 +298,6 @@ def test_the_dark_theme_is_readable(lab, cached):
         lab.shot("cache-dark")
         assert lab.inaccessible(".casita-FacilityPanel") == []
         section(lab).get_by_role("button", name="Dismiss").first.click()
-    finally:
-        theme(page, "JupyterLab Light")
-        page.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
 
 
 def test_a_cache_that_is_down_is_shown_as_down(lab, cached):

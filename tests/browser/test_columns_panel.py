@@ -6,6 +6,7 @@ import socket
 import numpy
 import pytest
 import uproot
+from tests.browser.notebooks import run_first_cell
 
 from casita import supervisor
 from casita.testing import running_facility
@@ -396,28 +397,6 @@ def test_the_same_again_is_there_at_once_and_may_be_run_anew_and_removed(lab, da
 # ---- notebooks
 
 
-def run_first(lab, more):
-    """Run the first cell with a line more, once its kernel is there; gives its output."""
-    page = lab.page
-    cell = page.locator(".jp-Notebook .jp-Cell").first
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+End")
-    page.keyboard.press("Enter")
-    page.keyboard.type(more)
-    page.wait_for_selector("#jp-main-statusbar:has-text('Python 3 (ipykernel) | Idle')")
-    for _ in range(10):  # Lab drops what is run before its kernel is there
-        cell.click()
-        page.keyboard.press("Shift+Enter")
-        try:
-            expect(cell.locator(".jp-InputPrompt")).to_have_text(
-                re.compile(r"\[\d+\]"), timeout=20_000
-            )
-        except AssertionError:
-            continue
-        return cell.locator(".jp-OutputArea-output")
-    raise AssertionError("the cell does not run")
-
-
 def test_code_that_gets_results_is_inserted_and_runs(lab, data):
     form = looked(lab, f"{data}/ttbar_*.root")
     choose(form, "MET_pt", "nMuon")
@@ -430,8 +409,10 @@ def test_code_that_gets_results_is_inserted_and_runs(lab, data):
     expect(cell.locator(".cm-content")).to_contain_text(
         f'events = fetch("{card.get_attribute("data-request")}").awkward()'
     )
-    told = run_first(lab, "len(events), sorted(events.fields)")
-    expect(told.last).to_contain_text("(1000, ['MET_pt', 'nMuon'])")
+    cell = run_first_cell(lab.page, "len(events), sorted(events.fields)")
+    expect(cell.locator(".jp-OutputArea-output").last).to_contain_text(
+        "(1000, ['MET_pt', 'nMuon'])"
+    )
     lab.shot("columns-notebook")
 
 
@@ -444,8 +425,8 @@ def test_code_of_a_query_is_inserted_and_runs(lab, data):
     cell = lab.page.locator(".jp-Notebook .jp-Cell").first
     expect(cell.locator(".cm-content")).to_contain_text("query.UprootRaw([{")
     lab.shot("columns-code")
-    told = run_first(lab, "len(events), sorted(events.fields)")
-    expect(told.last).to_contain_text("(1000, ['MET_pt'])")
+    cell = run_first_cell(lab.page, "len(events), sorted(events.fields)")
+    expect(cell.locator(".jp-OutputArea-output").last).to_contain_text("(1000, ['MET_pt'])")
     # What notebooks ask for shows up like what is clicked.
     expect(request(lab, "Written").locator(".casita-State")).to_have_text("done")
 
@@ -453,17 +434,8 @@ def test_code_of_a_query_is_inserted_and_runs(lab, data):
 # ---- looks, and what is down
 
 
-def theme(page, name):
-    page.click(".lm-MenuBar-item:has-text('Settings')")
-    page.hover(".lm-Menu-item:has-text('Theme')")
-    page.click(f".lm-Menu-item:has-text('{name}')")
-
-
 def test_the_dark_theme_is_readable(lab, data):
-    page = lab.page
-    theme(page, "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
-    try:
+    with lab.dark():
         form = looked(lab, f"{data}/ttbar_0.root\n{data}/gone.root")
         choose(form, "run", "HLT_IsoMu24")
         cut(form).fill("nMuons > 1")
@@ -477,9 +449,6 @@ def test_the_dark_theme_is_readable(lab, data):
         lab.shot("columns-dark-failed")
         assert lab.inaccessible(".casita-FacilityPanel", ".casita-Query") == []
         assert not lab.overflows()
-    finally:
-        theme(page, "JupyterLab Light")
-        page.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
 
 
 def test_a_narrow_tab_has_all_in_sight(lab, data):

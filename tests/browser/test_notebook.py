@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.browser.notebooks import run_first_cell
 
 from casita.hub.once import new_login_link
 
@@ -19,20 +20,6 @@ client.wait_for_workers(2)
 total = client.submit(sum, [20, 22]).result()
 print("workers", len(client.scheduler_info()["workers"]), "answer", total, gateway.address)
 cluster.shutdown()"""
-
-
-def run_first_cell(page):
-    """Run it as a person does: again, if Lab has not taken it as its kernel is not there yet."""
-    prompt = page.locator(".jp-Notebook .jp-Cell").first.locator(".jp-InputPrompt")
-    for _ in range(10):
-        page.locator(".jp-Notebook .cm-content").first.click()
-        page.keyboard.press("Shift+Enter")
-        try:
-            expect(prompt).not_to_have_text("[ ]:", timeout=3000)
-        except AssertionError:
-            continue
-        return
-    raise AssertionError("JupyterLab does not run the cell")
 
 
 def test_a_cell_computes_on_a_cluster_without_any_argument(browser, facility, shots):

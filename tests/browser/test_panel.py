@@ -6,6 +6,7 @@ import time
 
 import pytest
 from dask_gateway import Gateway, JupyterHubAuth
+from tests.browser.notebooks import run_first_cell
 
 from casita.client import operator
 from casita.testing import wait_for
@@ -188,15 +189,7 @@ def test_code_is_inserted_and_run_and_shows_a_card(lab, cluster):
     lab.press(lab.card("scan"), "Insert code")
     cell = page.locator(".jp-Notebook .jp-Cell").first
     expect(cell.locator(".cm-content")).to_contain_text(f'connect("{cluster}")  # scan')
-    page.wait_for_selector("#jp-main-statusbar:has-text('Python 3 (ipykernel) | Idle')")
-    for _ in range(10):  # Lab drops what is run before its kernel is there
-        cell.click()
-        page.keyboard.press("Shift+Enter")
-        try:
-            expect(cell.locator(".jp-InputPrompt")).not_to_have_text("[ ]:", timeout=3000)
-        except AssertionError:
-            continue
-        break
+    run_first_cell(page)
     output = page.locator(".jp-OutputArea-output", has_text="scan").first
     expect(output).to_contain_text("2 workers")
     expect(output.get_by_role("button", name="Scale")).to_be_visible()
@@ -318,17 +311,9 @@ def test_logs_are_followed_and_filtered(lab, cluster, connected):
 # ---- looks and keys
 
 
-def theme(page, name):
-    page.click(".lm-MenuBar-item:has-text('Settings')")
-    page.hover(".lm-Menu-item:has-text('Theme')")
-    page.click(f".lm-Menu-item:has-text('{name}')")
-
-
 def test_the_dark_theme_is_readable(lab, cluster):
     page = lab.page
-    theme(page, "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
-    try:
+    with lab.dark():
         lab.press(lab.card("scan"), "Logs")
         expect(page.get_by_role("log")).to_contain_text("Scheduler at")
         lab.press(lab.card("scan"), "Change workers")
@@ -338,9 +323,6 @@ def test_the_dark_theme_is_readable(lab, cluster):
         lab.shot("dark-form")
         assert lab.inaccessible(".jp-Dialog") == []
         dialog.get_by_role("button", name="Cancel").click()
-    finally:
-        theme(page, "JupyterLab Light")
-        page.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
 
 
 def focus(page, label):

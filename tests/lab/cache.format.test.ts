@@ -77,37 +77,6 @@ function overview(more: Partial<Overview> = {}): Overview {
   return { status, datasets: [DATASET], jobs: [], configured: true, problem: null, ...more };
 }
 
-test.each([
-  [0, '0 B'],
-  [999, '999 B'],
-  [1000, '1 KiB'],
-  [1536, '1.5 KiB'],
-  [352599, '344 KiB'],
-  [1023 * 2 ** 20, '1 GiB'],
-  [99.96 * 2 ** 20, '100 MiB'],
-  [1.26 * GIB, '1.3 GiB'],
-  [100 * GIB, '100 GiB'],
-  [2 ** 60, '1024 PiB']
-])('%d bytes are %s', (bytes, text) => {
-  expect(format.sizeText(bytes)).toBe(text);
-});
-
-test('a part of a whole names the unit once where it is the same', () => {
-  expect(format.partText(1.2 * GIB, 100 * GIB, trans)).toBe('1.2 of 100 GiB');
-  expect(format.partText(300 * 2 ** 20, 100 * GIB, trans)).toBe('300 MiB of 100 GiB');
-  expect(format.partText(0, 100 * GIB, trans)).toBe('0 of 100 GiB');
-});
-
-test.each([
-  [0, '0 %'],
-  [0.001, '< 1 %'],
-  [0.459, '45 %'],
-  [0.9999, '99 %'],
-  [1, '100 %']
-])('the part %d is %s', (fraction, text) => {
-  expect(format.percentText(fraction)).toBe(text);
-});
-
 test('hits: what readers got, and what the network was spared', () => {
   expect(format.hitsText(ORIGIN, trans)).toBe('75 % hits · 2 GiB WAN saved');
   expect(format.hitsText({ ...ORIGIN, saved: -5 }, trans)).toContain('0 B WAN saved');

@@ -109,17 +109,6 @@ describe('the store', () => {
     return { value, problem, looks, store: new CacheStore({ value, problem }, looks) };
   }
 
-  test('tells the problem of the stream before that of the service', () => {
-    const { value, problem, store } = made();
-    value.value = { ...overview(), problem: { message: 'the service is down', hint: 'wait' } };
-    expect(store.problem.value?.message).toBe('the service is down');
-    problem.value = new FacilityError('no server');
-    expect(store.problem.value?.message).toBe('no server');
-    problem.value = null;
-    value.value = overview();
-    expect(store.problem.value).toBeNull();
-  });
-
   test('asks for a folder when it is opened, and says why there is no answer', async () => {
     const { looks, store } = made();
     store.toggle(ROOT);

@@ -365,17 +365,6 @@ describe('the store', () => {
   }
   const settled = () => new Promise(resolve => setTimeout(resolve));
 
-  test('tells the problem of the stream before that of the service', () => {
-    const { value, problem, store } = made();
-    value.value = { ...overview(), problem: { message: 'the service is down', hint: 'wait' } };
-    expect(store.problem.value?.message).toBe('the service is down');
-    problem.value = new FacilityError('no server');
-    expect(store.problem.value?.message).toBe('no server');
-    problem.value = null;
-    value.value = overview();
-    expect(store.problem.value).toBeNull();
-  });
-
   test('asks for a request when it is opened, and again when something else failed', async () => {
     const { looks, next, store } = made();
     next(request());

@@ -1,4 +1,4 @@
-/** What happened, in Lab's own notifications. */
+/** What happened, in Lab's own notifications; and questions, in its dialogs. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 
@@ -27,6 +27,28 @@ export function notify(
 export function notifyError(what: string, error: unknown): void {
   const { message, hint } = asFacilityError(error);
   notify('error', what, paragraph(message, hint));
+}
+
+/** Wait for a change; tells why it was not made. */
+export async function attempt<T>(failure: string, change: Promise<T>): Promise<T | undefined> {
+  try {
+    return await change;
+  } catch (error) {
+    notifyError(failure, error);
+    return undefined;
+  }
+}
+
+/** Ask whether something that can't be taken back shall be done. */
+export async function confirmed(
+  title: string,
+  body: string,
+  keep: string,
+  go: string
+): Promise<boolean> {
+  const buttons = [Dialog.cancelButton({ label: keep }), Dialog.warnButton({ label: go })];
+  const { button } = await showDialog({ title, body, buttons, defaultButton: 0 });
+  return button.accept;
 }
 
 /** Several sentences as one paragraph. */

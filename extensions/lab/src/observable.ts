@@ -24,6 +24,17 @@ export class Observable<T> {
   private readonly signal = new Signal<this, T>(this);
 }
 
+/** Call `tell` with each new value and the one before; the result ends that. */
+export function onChange<T>(source: Observable<T>, tell: (before: T, now: T) => void): () => void {
+  let before = source.value;
+  const look = (_: unknown, now: T) => {
+    tell(before, now);
+    before = now;
+  };
+  source.changed.connect(look);
+  return () => void source.changed.disconnect(look);
+}
+
 /** The value, in a component that is drawn anew whenever it changes. */
 export function useObservable<T>(source: Observable<T>): T {
   return useSyncExternalStore(

@@ -4,7 +4,8 @@ import * as React from 'react';
 
 import { useObservable } from '../observable';
 import { Trouble, useTrans } from '../view';
-import { cachedText, datasetText, datasetTitle, percentText } from './format';
+import { percentText } from '../words';
+import { cachedText, datasetText, datasetTitle } from './format';
 import { DatasetState, Job } from './models';
 import { Bar, IDoing, Many, PinMark, Row } from './rows';
 import { CacheStore } from './store';

@@ -5,7 +5,8 @@ import * as React from 'react';
 
 import { useObservable } from '../observable';
 import { Trouble, useNow, useTrans } from '../view';
-import { baseName, cachedText, fileTitle, percentText, sizeText } from './format';
+import { baseName, percentText, sizeText } from '../words';
+import { cachedText, fileTitle } from './format';
 import { FileState, FolderState, Listing, OriginState } from './models';
 import { Bar, IDoing, Many, PinMark, Row } from './rows';
 import { CacheStore } from './store';

@@ -8,12 +8,14 @@ import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/tran
 import * as React from 'react';
 
 import { ICode } from '../clusters/actions';
-import { SHOW } from '../facility';
+import { showAction } from '../facility';
 import { IFacilityPanel } from '../facility/token';
 import { notify, paragraph } from '../notify';
+import { onChange } from '../observable';
 import { withSetting } from '../settings';
 import { View } from '../view';
-import { baseName, failureText, jobText, jobTitle, newlyEnded } from './format';
+import { baseName } from '../words';
+import { failureText, jobText, jobTitle, newlyEnded } from './format';
 import { Memory } from './memory';
 import { RowMenu } from './menu';
 import { Job, Overview } from './models';
@@ -50,44 +52,31 @@ export const cache: JupyterFrontEndPlugin<void> = {
       toolbar: new View(trans, React.createElement(Tools, { store })),
       rank: 20
     });
-    const teller = new Teller(app, trans, () => widget.isVisible);
-    store.overview.changed.connect((_, now) => teller.take(now));
-    withSetting(settings, ID, 'tellDone', value => (teller.tellDone = value === true));
+    let tellDone = true;
+    onChange(store.overview, (before, now) => {
+      const ended = now && !widget.isVisible ? newlyEnded(before, now) : [];
+      ended.forEach(one => tell(app, one, jobTitle(one, now!.datasets), tellDone, trans));
+    });
+    withSetting(settings, ID, 'tellDone', value => (tellDone = value === true));
     withSetting(settings, ID, 'tree', value => (operations.tree = String(value)));
   }
 };
 
-/** Tells of prefetches whose end nobody would see. */
-class Teller {
-  constructor(
-    private readonly app: JupyterFrontEnd,
-    private readonly trans: TranslationBundle,
-    private readonly seen: () => boolean
-  ) {}
-
-  tellDone = true;
-
-  take(now: Overview | null): void {
-    if (now && !this.seen()) {
-      newlyEnded(this.before, now).forEach(one => this.tell(one, jobTitle(one, now.datasets)));
-    }
-    this.before = now;
+/** Tell of a prefetch whose end nobody would see. */
+function tell(
+  app: JupyterFrontEnd,
+  job: Job,
+  title: string,
+  tellDone: boolean,
+  trans: TranslationBundle
+): void {
+  if (job.state === 'failed') {
+    const first = job.failures[0];
+    const why = first ? `${baseName(first.url)}: ${failureText(first.message)}` : '';
+    const what = trans.__('The prefetch of %1 did not get all files', title);
+    notify('warning', what, why, [showAction(app, trans)]);
+  } else if (job.state === 'done' && tellDone) {
+    const what = trans.__('The prefetch of %1 is done', title);
+    Notification.success(paragraph(what, jobText(job, trans)), { autoClose: 8000 });
   }
-
-  private tell(job: Job, title: string): void {
-    const { trans } = this;
-    if (job.state === 'failed') {
-      const first = job.failures[0];
-      const why = first ? `${baseName(first.url)}: ${failureText(first.message)}` : '';
-      const callback = () => void this.app.commands.execute(SHOW);
-      notify('warning', trans.__('The prefetch of %1 did not get all files', title), why, [
-        { label: trans.__('Show'), callback, displayType: 'default' }
-      ]);
-    } else if (job.state === 'done' && this.tellDone) {
-      const what = trans.__('The prefetch of %1 is done', title);
-      Notification.success(paragraph(what, jobText(job, trans)), { autoClose: 8000 });
-    }
-  }
-
-  private before: Overview | null = null;
 }

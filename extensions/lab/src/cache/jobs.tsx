@@ -4,9 +4,10 @@ import { closeIcon, downloadIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { IconButton } from '../button';
-import { useFocusLeft } from '../clusters/focus';
+import { useFocusLeft } from '../section';
 import { useTrans } from '../view';
-import { baseName, failureText, jobState, jobText, jobTitle } from './format';
+import { baseName } from '../words';
+import { failureText, jobState, jobText, jobTitle } from './format';
 import { DatasetState, Job } from './models';
 import { Operations } from './operations';
 import { Bar } from './rows';

@@ -1,12 +1,12 @@
 /** What can be done to datasets and files: a request each, errors as notifications. */
 
-import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Clipboard, Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { ICode } from '../clusters/actions';
 import { Api } from '../http';
-import { notifyError, paragraph } from '../notify';
-import { sizeText } from './format';
+import { attempt, confirmed, paragraph } from '../notify';
+import { sizeText } from '../words';
 import { DatasetState, Evicted, Job, Listing } from './models';
 import { ILooks } from './store';
 import { Action, ISubject, targetsOf } from './subject';
@@ -58,7 +58,7 @@ export class Operations implements ILooks {
 
   /** Stop a prefetch; what it has fetched stays. */
   async cancel(job: Job, title: string): Promise<void> {
-    await this.attempt(
+    await attempt(
       this.trans.__('The prefetch of %1 was not cancelled', title),
       this.api.request(`cache/prefetch/${encodeURIComponent(job.id)}`, 'DELETE')
     );
@@ -76,17 +76,12 @@ export class Operations implements ILooks {
       '%1 are on the disk of the cache. Whoever reads them next has them fetched again.',
       sizeText(subject.cached)
     );
-    const buttons = [
-      Dialog.cancelButton({ label: this.trans.__('Keep') }),
-      Dialog.warnButton({ label: this.trans.__('Evict') })
-    ];
-    const title = this.trans.__('Evict %1?', subject.title);
-    const { button } = await showDialog({ title, body, buttons, defaultButton: 0 });
-    if (!button.accept) {
+    const [keep, go] = [this.trans.__('Keep'), this.trans.__('Evict')];
+    if (!(await confirmed(this.trans.__('Evict %1?', subject.title), body, keep, go))) {
       return;
     }
     const failure = this.trans.__('%1 was not evicted', subject.title);
-    const done = await this.attempt<Evicted>(
+    const done = await attempt<Evicted>(
       failure,
       this.api.request('cache/evict', 'POST', targetsOf(subject))
     );
@@ -101,16 +96,6 @@ export class Operations implements ILooks {
   }
 
   private async change(path: string, subject: ISubject, failure: string): Promise<void> {
-    await this.attempt(failure, this.api.request(`cache/${path}`, 'POST', targetsOf(subject)));
-  }
-
-  /** Tell why something was not done. */
-  private async attempt<T>(failure: string, change: Promise<T>): Promise<T | undefined> {
-    try {
-      return await change;
-    } catch (error) {
-      notifyError(failure, error);
-      return undefined;
-    }
+    await attempt(failure, this.api.request(`cache/${path}`, 'POST', targetsOf(subject)));
   }
 }

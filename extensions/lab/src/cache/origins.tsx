@@ -4,7 +4,8 @@ import { circleEmptyIcon, circleIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { Message, useTrans } from '../view';
-import { hitsText, originTitle, partText, upText } from './format';
+import { partText } from '../words';
+import { hitsText, originTitle, upText } from './format';
 import { OriginState } from './models';
 import { Bar } from './rows';
 

@@ -5,7 +5,8 @@ import * as React from 'react';
 
 import { IconButton } from '../button';
 import { useObservable } from '../observable';
-import { Trouble, useTrans } from '../view';
+import { Frame } from '../section';
+import { useTrans } from '../view';
 import { Datasets } from './datasets';
 import { Files } from './files';
 import { news } from './format';
@@ -22,26 +23,24 @@ export interface ISection extends IDoing {
 }
 
 export function Section(props: ISection): React.ReactElement {
+  const { overview, problem } = props.store;
   const trans = useTrans();
-  const overview = useObservable(props.store.overview);
-  const problem = useObservable(props.store.problem);
   return (
-    <div className="casita-Cache" tabIndex={-1}>
-      {problem && (
-        <Trouble
-          error={problem}
-          missing={trans.__('Your Jupyter server lacks its part for the cache')}
-        />
+    <Frame
+      className="casita-Cache"
+      overview={overview}
+      problem={problem}
+      missing={trans.__('Your Jupyter server lacks its part for the cache')}
+      looking={trans.__('Looking for the cache…')}
+      news={news}
+    >
+      {(now, stale) => (
+        <>
+          {!now.configured && <NoCache />}
+          {now.status && <Content {...props} overview={now} status={now.status} stale={stale} />}
+        </>
       )}
-      {!overview && !problem && (
-        <p className="casita-quiet">{trans.__('Looking for the cache…')}</p>
-      )}
-      {overview && !overview.configured && <NoCache />}
-      {overview?.status && (
-        <Content {...props} overview={overview} status={overview.status} stale={problem !== null} />
-      )}
-      <Announcer store={props.store} />
-    </div>
+    </Frame>
   );
 }
 
@@ -104,29 +103,6 @@ function NoCache(): React.ReactElement {
           'Its operator adds one, with a server whose files are to be kept: [backends.cache.origins.NAME] in casita.toml.'
         )}
       </p>
-    </div>
-  );
-}
-
-/** Tells screen readers what changes. */
-function Announcer({ store }: { store: CacheStore }): React.ReactElement {
-  const trans = useTrans();
-  const [text, setText] = React.useState('');
-  React.useEffect(() => {
-    let before = store.overview.value;
-    const tell = (_: unknown, now: Overview | null) => {
-      const told = now ? news(before, now, trans) : [];
-      before = now;
-      if (told.length) {
-        setText(told.join('. '));
-      }
-    };
-    store.overview.changed.connect(tell);
-    return () => void store.overview.changed.disconnect(tell);
-  }, [store, trans]);
-  return (
-    <div className="casita-Announcer" role="status" aria-live="polite">
-      {text}
     </div>
   );
 }

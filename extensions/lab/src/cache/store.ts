@@ -2,6 +2,7 @@
 
 import { IWatched } from '../events';
 import { asFacilityError, FacilityError } from '../http';
+import { Live } from '../live';
 import { Observable } from '../observable';
 import { DatasetState, Listing, Overview } from './models';
 import { originsOf, opened, stale, toggled, Tree } from './tree';
@@ -21,37 +22,20 @@ const AGAIN = 10_000;
 /** After so long without a key the search begins. */
 const TYPING = 250;
 
-export class CacheStore {
+export class CacheStore extends Live<Overview> {
   constructor(
     watched: IWatched<Overview>,
     private readonly looks: ILooks
   ) {
-    this.overview = watched.value;
-    const tell = () => {
-      const said = this.overview.value?.problem;
-      // What the stream says goes before what the service said last.
-      this.problem.value =
-        watched.problem.value ??
-        (said ? new FacilityError(said.message, said.hint, 502, 'cache') : null);
-    };
-    watched.problem.changed.connect(tell);
+    super(watched);
     this.problem.changed.connect((_, problem) => {
       if (!problem) {
         opened(this.tree.value).forEach(one => void this.load(one));
       }
     });
-    this.overview.changed.connect((_, now) => {
-      tell();
-      if (now) {
-        this.catchUp(now);
-      }
-    });
-    tell();
+    this.overview.changed.connect((_, now) => now && this.catchUp(now));
   }
 
-  readonly overview: Observable<Overview | null>;
-  /** Why the overview may be out of date. */
-  readonly problem = new Observable<FacilityError | null>(null);
   readonly tree = new Observable<Tree>(new Map());
   /** What was typed into the search box. */
   readonly words = new Observable('');

@@ -1,6 +1,7 @@
 /** What can be done with a dataset or a file.  Pure. */
 
-import { baseName, datasetTitle } from './format';
+import { baseName } from '../words';
+import { datasetTitle } from './format';
 import { DatasetState, FileState, Targets } from './models';
 
 /** A dataset or a file; plain, so that commands can take it as their arguments. */

@@ -13,10 +13,10 @@ import * as React from 'react';
 import { IconButton } from '../button';
 import { secondsSince, secondsUntil, span } from '../facility/time';
 import { dashboardIcon, layoutIcon, logsIcon, workersIcon } from '../icons';
+import { useFocusLeft } from '../section';
 import { useNow, useTrans } from '../view';
 import { ICode, IDashboards, ILogs } from './actions';
 import { RenameForm, WorkersForm } from './change';
-import { useFocusLeft } from './focus';
 import {
   ageText,
   fullTitle,

@@ -3,9 +3,9 @@
 import { errorIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { useFocusLeft } from '../section';
 import { sentence, useTrans } from '../view';
 import { ILogs } from './actions';
-import { useFocusLeft } from './focus';
 import { fullTitle, title } from './format';
 import { Failure } from './models';
 

@@ -8,9 +8,10 @@ import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/tran
 import { addIcon, stopIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { SHOW } from '../facility';
+import { showAction } from '../facility';
 import { IFacilityPanel } from '../facility/token';
 import { notify, paragraph } from '../notify';
+import { onChange } from '../observable';
 import { withSetting } from '../settings';
 import { View } from '../view';
 import { ICode, IDashboards, ILogs } from './actions';
@@ -113,22 +114,17 @@ function watch(
   widget: View,
   trans: TranslationBundle
 ): void {
-  let before = live.overview.value;
-  live.overview.changed.connect((_, now) => {
+  onChange(live.overview, (before, now) => {
     const limits = now?.limits;
     panel.setSummary('clusters', limits ? quotaText(limits, trans) : null);
     app.commands.notifyCommandChanged(STOP_ALL);
     if (now && !widget.isVisible) {
       newFailures(before, now).forEach(one => tell(app, one, trans));
     }
-    before = now;
   });
 }
 
 function tell(app: JupyterFrontEnd, failure: Failure, trans: TranslationBundle): void {
   const what = trans.__('Cluster %1 has failed', title(failure));
-  const callback = () => void app.commands.execute(SHOW);
-  notify('error', what, paragraph(failure.reason, failure.hint), [
-    { label: trans.__('Show'), callback, displayType: 'default' }
-  ]);
+  notify('error', what, paragraph(failure.reason, failure.hint), [showAction(app, trans)]);
 }

@@ -1,10 +1,10 @@
 /** What can be done to clusters: a request each, errors as notifications. */
 
-import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { Api } from '../http';
-import { notifyError } from '../notify';
+import { attempt, confirmed } from '../notify';
 import { sentence } from '../view';
 import { isBusy, mayCompute, title } from './format';
 import { Adaptive, Cluster, ClusterForm, NewCluster } from './models';
@@ -69,7 +69,7 @@ export class Operations {
       : this.trans.__('None of them is computing. Results kept there are lost.');
     const question = this.trans._n('Stop %1 cluster?', 'Stop all %1 clusters?', clusters.length);
     if (await this.confirmed(question, body)) {
-      await this.attempt(
+      await attempt(
         this.trans.__('Not all clusters were stopped'),
         this.api.request('clusters', 'DELETE')
       );
@@ -77,7 +77,7 @@ export class Operations {
   }
 
   private async stopNow(cluster: Cluster): Promise<void> {
-    await this.attempt(
+    await attempt(
       this.trans.__('%1 was not stopped', title(cluster)),
       this.change(cluster, '', 'DELETE')
     );
@@ -93,21 +93,7 @@ export class Operations {
     return this.api.request(path, method, body);
   }
 
-  /** Tell why something was not done. */
-  private async attempt(failure: string, change: Promise<unknown>): Promise<void> {
-    try {
-      await change;
-    } catch (error) {
-      notifyError(failure, error);
-    }
-  }
-
-  private async confirmed(question: string, body: string): Promise<boolean> {
-    const buttons = [
-      Dialog.cancelButton({ label: this.trans.__('Keep') }),
-      Dialog.warnButton({ label: this.trans.__('Stop') })
-    ];
-    const result = await showDialog({ title: question, body, buttons, defaultButton: 0 });
-    return result.button.accept;
+  private confirmed(question: string, body: string): Promise<boolean> {
+    return confirmed(question, body, this.trans.__('Keep'), this.trans.__('Stop'));
   }
 }

@@ -5,7 +5,8 @@ import * as React from 'react';
 
 import { IconButton } from '../button';
 import { useObservable } from '../observable';
-import { Trouble, useTrans } from '../view';
+import { Beginning, Frame } from '../section';
+import { useTrans } from '../view';
 import { Card, IPartners } from './card';
 import { FailureCard } from './failure';
 import { news } from './format';
@@ -23,24 +24,19 @@ export interface ISection extends IPartners {
 }
 
 export function Section(props: ISection): React.ReactElement {
+  const { overview, problem } = props.store;
   const trans = useTrans();
-  const overview = useObservable(props.store.overview);
-  const problem = useObservable(props.store.problem);
   return (
-    <div className="casita-Clusters" tabIndex={-1}>
-      {problem && (
-        <Trouble
-          error={problem}
-          missing={trans.__('Your Jupyter server lacks its part for Dask clusters')}
-        />
-      )}
-      {overview ? (
-        <List {...props} overview={overview} stale={problem !== null} />
-      ) : (
-        !problem && <p className="casita-quiet">{trans.__('Looking for your clusters…')}</p>
-      )}
-      <Announcer store={props.store} />
-    </div>
+    <Frame
+      className="casita-Clusters"
+      overview={overview}
+      problem={problem}
+      missing={trans.__('Your Jupyter server lacks its part for Dask clusters')}
+      looking={trans.__('Looking for your clusters…')}
+      news={news}
+    >
+      {(now, stale) => <List {...props} overview={now} stale={stale} />}
+    </Frame>
   );
 }
 
@@ -77,21 +73,14 @@ function List(props: IList): React.ReactElement {
   const failures = overview.failures.filter(one => !dismissed.has(one.name));
   if (!overview.clusters.length && !failures.length) {
     return (
-      <div className="casita-Empty">
-        <p>
-          {trans.__(
-            'No clusters yet. One gives your notebooks more cores and memory, within your limits.'
-          )}
-        </p>
-        <button
-          type="button"
-          className="jp-mod-styled jp-mod-accept"
-          onClick={() => void form.open()}
-        >
-          {trans.__('Start a cluster')}
-        </button>
-        <p>{trans.__('Those that you make in notebooks and terminals show up here, too.')}</p>
-      </div>
+      <Beginning
+        text={trans.__(
+          'No clusters yet. One gives your notebooks more cores and memory, within your limits.'
+        )}
+        label={trans.__('Start a cluster')}
+        onClick={() => void form.open()}
+        more={trans.__('Those that you make in notebooks and terminals show up here, too.')}
+      />
     );
   }
   return (
@@ -112,28 +101,5 @@ function List(props: IList): React.ReactElement {
         <Card key={one.name} cluster={one} {...props} />
       ))}
     </ul>
-  );
-}
-
-/** Tells screen readers what changes. */
-function Announcer({ store }: { store: IClusterStore }): React.ReactElement {
-  const trans = useTrans();
-  const [text, setText] = React.useState('');
-  React.useEffect(() => {
-    let before = store.overview.value;
-    const tell = (_: unknown, now: Overview | null) => {
-      const told = now ? news(before, now, trans) : [];
-      before = now;
-      if (told.length) {
-        setText(told.join('. '));
-      }
-    };
-    store.overview.changed.connect(tell);
-    return () => void store.overview.changed.disconnect(tell);
-  }, [store, trans]);
-  return (
-    <div className="casita-Announcer" role="status" aria-live="polite">
-      {text}
-    </div>
   );
 }

@@ -2,8 +2,8 @@
 
 import { Token } from '@lumino/coreutils';
 
-import { IWatched } from '../events';
 import { FacilityError } from '../http';
+import { Live } from '../live';
 import { Observable } from '../observable';
 import { Cluster, Overview } from './models';
 
@@ -21,24 +21,7 @@ export const IClusterStore = new Token<IClusterStore>(
   "The user's Dask clusters, live."
 );
 
-export class ClusterStore implements IClusterStore {
-  constructor(watched: IWatched<Overview>) {
-    this.overview = watched.value;
-    const tell = () => {
-      const said = this.overview.value?.problem;
-      // What the stream says goes before what the gateway said last.
-      this.problem.value =
-        watched.problem.value ??
-        (said ? new FacilityError(said.message, said.hint, 502, 'gateway') : null);
-    };
-    watched.problem.changed.connect(tell);
-    this.overview.changed.connect(tell);
-    tell();
-  }
-
-  readonly overview: Observable<Overview | null>;
-  readonly problem = new Observable<FacilityError | null>(null);
-
+export class ClusterStore extends Live<Overview> implements IClusterStore {
   find(name: string): Cluster | undefined {
     return this.overview.value?.clusters.find(one => one.name === name);
   }

@@ -3,9 +3,9 @@
 import { codeIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { partText, percentText, sizeText } from '../cache/format';
 import { useObservable } from '../observable';
 import { Message, useTrans } from '../view';
+import { partText, percentText, sizeText } from '../words';
 import { IEstimate } from './branches';
 import { Builder } from './builder';
 import { IRefusal, missingIn } from './draft';

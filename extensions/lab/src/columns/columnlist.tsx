@@ -3,8 +3,8 @@
 import { checkIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { sizeText } from '../cache/format';
 import { useTrans } from '../view';
+import { sizeText } from '../words';
 import { movedBy } from './keys';
 import { Branch } from './models';
 

@@ -2,9 +2,9 @@
 
 import * as React from 'react';
 
-import { sizeText } from '../cache/format';
 import { useObservable } from '../observable';
 import { Message, Trouble, useTrans } from '../view';
+import { sizeText } from '../words';
 import { Builder } from './builder';
 import { IRefusal } from './draft';
 import { countText } from './format';

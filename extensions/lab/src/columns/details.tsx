@@ -2,10 +2,10 @@
 
 import * as React from 'react';
 
-import { baseName, sizeText } from '../cache/format';
 import { span } from '../facility/time';
 import { FacilityError } from '../http';
 import { Trouble, useNow, useTrans } from '../view';
+import { baseName, sizeText } from '../words';
 import { countText, FILE_LIST, formatText, messageOf, requestTitle, selectionText } from './format';
 import { FileFailure, RequestDetails, RequestState } from './models';
 

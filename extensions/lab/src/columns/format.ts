@@ -2,7 +2,7 @@
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { baseName, percentText, sizeText } from '../cache/format';
+import { baseName, percentText, sizeText } from '../words';
 import { FileFailure, Overview, RequestState, Service } from './models';
 
 /** What ServiceX calls the dataset of a list of files. */

@@ -8,10 +8,11 @@ import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/tran
 import * as React from 'react';
 
 import { ICode } from '../clusters/actions';
-import { SHOW } from '../facility';
+import { SHOW, showAction } from '../facility';
 import { IFacilityPanel } from '../facility/token';
 import { columnsIcon } from '../icons';
 import { notify, paragraph } from '../notify';
+import { onChange } from '../observable';
 import { withSetting } from '../settings';
 import { View } from '../view';
 import { Builder } from './builder';
@@ -56,14 +57,15 @@ export const columns: JupyterFrontEndPlugin<void> = {
       toolbar: new View(trans, React.createElement(Tools, section)),
       rank: 30
     });
-    const teller = new Teller(app, trans, () => widget.isVisible);
-    store.overview.changed.connect((_, now) => {
-      teller.take(now);
+    let tellDone = true;
+    onChange(store.overview, (before, now) => {
+      const ended = now && !widget.isVisible ? newlyEnded(before, now) : [];
+      ended.forEach(one => tell(app, one, tellDone, trans));
       const running = now?.requests.filter(one => !isDone(one)).length ?? 0;
       const text = trans._n('%1 request for columns', '%1 requests for columns', running);
       panel.setSummary('columns', running ? text : null);
     });
-    withSetting(settings, ID, 'tellDone', value => (teller.tellDone = value === true));
+    withSetting(settings, ID, 'tellDone', value => (tellDone = value === true));
   }
 };
 
@@ -96,37 +98,21 @@ function addBuilder(
   void restorer?.restore(tabs, { command: NEW, name: tab => tab.id });
 }
 
-/** Tells of requests whose end nobody would see. */
-class Teller {
-  constructor(
-    private readonly app: JupyterFrontEnd,
-    private readonly trans: TranslationBundle,
-    private readonly seen: () => boolean
-  ) {}
-
-  tellDone = true;
-
-  take(now: Overview | null): void {
-    if (now && !this.seen()) {
-      newlyEnded(this.before, now).forEach(one => this.tell(one));
-    }
-    this.before = now;
+/** Tell of a request whose end nobody would see. */
+function tell(
+  app: JupyterFrontEnd,
+  request: RequestState,
+  tellDone: boolean,
+  trans: TranslationBundle
+): void {
+  const tone = toneOf(request);
+  const title = requestTitle(request);
+  if (tone === 'good' && tellDone) {
+    const what = trans.__('The columns of %1 are there', title);
+    Notification.success(paragraph(what, factsText(request, trans)), { autoClose: 8000 });
+  } else if (tone === 'bad' || tone === 'partial') {
+    const what = trans.__('Not all columns of %1 are there', title);
+    const why = request.trouble.split('\n')[0] || stateText(request, trans);
+    notify('warning', what, why, [showAction(app, trans)]);
   }
-
-  private tell(request: RequestState): void {
-    const { trans } = this;
-    const tone = toneOf(request);
-    const title = requestTitle(request);
-    if (tone === 'good' && this.tellDone) {
-      const what = trans.__('The columns of %1 are there', title);
-      Notification.success(paragraph(what, factsText(request, trans)), { autoClose: 8000 });
-    } else if (tone === 'bad' || tone === 'partial') {
-      const callback = () => void this.app.commands.execute(SHOW);
-      const what = trans.__('Not all columns of %1 are there', title);
-      const why = request.trouble.split('\n')[0] || stateText(request, trans);
-      notify('warning', what, why, [{ label: trans.__('Show'), callback, displayType: 'default' }]);
-    }
-  }
-
-  private before: Overview | null = null;
 }

@@ -1,12 +1,12 @@
 /** What can be done to requests, and asked of datasets: a request each, errors as notifications. */
 
-import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
+import { Clipboard } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { sizeText } from '../cache/format';
 import { ICode } from '../clusters/actions';
 import { Api } from '../http';
-import { notifyError } from '../notify';
+import { attempt, confirmed } from '../notify';
+import { sizeText } from '../words';
 import { asksBeforeCancel, isDone, requestTitle, toneOf } from './format';
 import {
   DatasetState,
@@ -69,7 +69,7 @@ export class Operations {
   }
 
   async again(request: RequestState): Promise<void> {
-    await this.attempt(
+    await attempt(
       this.trans.__('%1 does not run again', requestTitle(request)),
       this.api.request(`${pathOf(request.id)}/again`, 'POST')
     );
@@ -89,7 +89,7 @@ export class Operations {
         return;
       }
     }
-    await this.attempt(
+    await attempt(
       this.trans.__('%1 was not cancelled', title),
       this.api.request(`${pathOf(request.id)}/cancel`, 'POST')
     );
@@ -110,29 +110,14 @@ export class Operations {
     const body = [first, held].filter(Boolean).join(' ');
     const [keep, go] = [trans.__('Keep'), trans.__('Remove')];
     if (await confirmed(trans.__('Remove %1?', title), body, keep, go)) {
-      await this.attempt(
+      await attempt(
         trans.__('%1 was not removed', title),
         this.api.request(pathOf(request.id), 'DELETE')
       );
-    }
-  }
-
-  /** Tell why something was not done. */
-  private async attempt(failure: string, change: Promise<unknown>): Promise<void> {
-    try {
-      await change;
-    } catch (error) {
-      notifyError(failure, error);
     }
   }
 }
 
 function pathOf(id: string): string {
   return `columns/requests/${encodeURIComponent(id)}`;
-}
-
-async function confirmed(title: string, body: string, keep: string, go: string): Promise<boolean> {
-  const buttons = [Dialog.cancelButton({ label: keep }), Dialog.warnButton({ label: go })];
-  const { button } = await showDialog({ title, body, buttons, defaultButton: 0 });
-  return button.accept;
 }

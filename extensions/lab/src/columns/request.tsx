@@ -12,11 +12,11 @@ import {
 } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { sizeText } from '../cache/format';
 import { IconButton } from '../button';
-import { useFocusLeft } from '../clusters/focus';
 import { useObservable } from '../observable';
+import { useFocusLeft } from '../section';
 import { useTrans } from '../view';
+import { sizeText } from '../words';
 import { Details } from './details';
 import { factsText, isDone, requestTitle, stateText, toneOf } from './format';
 import { RequestState } from './models';

@@ -4,8 +4,8 @@ import { addIcon, refreshIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { IconButton } from '../button';
-import { useObservable } from '../observable';
-import { Trouble, useTrans } from '../view';
+import { Beginning, Frame } from '../section';
+import { useTrans } from '../view';
 import { news, ordered, usageText } from './format';
 import { Overview } from './models';
 import { Operations } from './operations';
@@ -20,26 +20,26 @@ export interface ISection {
 }
 
 export function Section(props: ISection): React.ReactElement {
+  const { overview, problem } = props.store;
   const trans = useTrans();
-  const overview = useObservable(props.store.overview);
-  const problem = useObservable(props.store.problem);
   return (
-    <div className="casita-Columns" tabIndex={-1}>
-      {problem && (
-        <Trouble
-          error={problem}
-          missing={trans.__('Your Jupyter server lacks its part for column delivery')}
-        />
+    <Frame
+      className="casita-Columns"
+      overview={overview}
+      problem={problem}
+      missing={trans.__('Your Jupyter server lacks its part for column delivery')}
+      looking={trans.__('Looking for your requests…')}
+      news={news}
+    >
+      {(now, stale) => (
+        <>
+          {!now.configured && (
+            <p className="casita-quiet">{trans.__('This facility delivers no columns.')}</p>
+          )}
+          {now.service && <List {...props} overview={now} stale={stale} />}
+        </>
       )}
-      {!overview && !problem && (
-        <p className="casita-quiet">{trans.__('Looking for your requests…')}</p>
-      )}
-      {overview && !overview.configured && (
-        <p className="casita-quiet">{trans.__('This facility delivers no columns.')}</p>
-      )}
-      {overview?.service && <List {...props} overview={overview} stale={problem !== null} />}
-      <Announcer store={props.store} />
-    </div>
+    </Frame>
   );
 }
 
@@ -73,7 +73,16 @@ function List(props: IList): React.ReactElement {
   const requests = ordered(overview.requests);
   const more = requests.length - shown;
   if (!requests.length) {
-    return <None onNew={onNew} />;
+    return (
+      <Beginning
+        text={trans.__(
+          'No requests yet. Ask for the columns of a dataset that you need, with a cut, and get small files instead of large ones.'
+        )}
+        label={trans.__('Build a query')}
+        onClick={onNew}
+        more={trans.__('Those that notebooks and terminals make show up here, too.')}
+      />
+    );
   }
   return (
     <>
@@ -91,45 +100,5 @@ function List(props: IList): React.ReactElement {
       )}
       <p className="casita-quiet">{usageText(overview.service!, trans)}</p>
     </>
-  );
-}
-
-function None({ onNew }: { onNew: () => void }): React.ReactElement {
-  const trans = useTrans();
-  return (
-    <div className="casita-Empty">
-      <p>
-        {trans.__(
-          'No requests yet. Ask for the columns of a dataset that you need, with a cut, and get small files instead of large ones.'
-        )}
-      </p>
-      <button type="button" className="jp-mod-styled jp-mod-accept" onClick={onNew}>
-        {trans.__('Build a query')}
-      </button>
-      <p>{trans.__('Those that notebooks and terminals make show up here, too.')}</p>
-    </div>
-  );
-}
-
-/** Tells screen readers what changes. */
-function Announcer({ store }: { store: ColumnsStore }): React.ReactElement {
-  const trans = useTrans();
-  const [text, setText] = React.useState('');
-  React.useEffect(() => {
-    let before = store.overview.value;
-    const tell = (_: unknown, now: Overview | null) => {
-      const told = now ? news(before, now, trans) : [];
-      before = now;
-      if (told.length) {
-        setText(told.join('. '));
-      }
-    };
-    store.overview.changed.connect(tell);
-    return () => void store.overview.changed.disconnect(tell);
-  }, [store, trans]);
-  return (
-    <div className="casita-Announcer" role="status" aria-live="polite">
-      {text}
-    </div>
   );
 }

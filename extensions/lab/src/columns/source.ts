@@ -2,7 +2,7 @@
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { baseName } from '../cache/format';
+import { baseName } from '../words';
 import { DatasetState, LookRequest } from './models';
 
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//;

@@ -4,6 +4,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { IWatched } from '../events';
 import { asFacilityError, FacilityError } from '../http';
+import { Live } from '../live';
 import { Observable } from '../observable';
 import { Overview, RequestDetails, RequestState } from './models';
 
@@ -20,30 +21,15 @@ export interface IOpened {
   error: FacilityError | null;
 }
 
-export class ColumnsStore {
+export class ColumnsStore extends Live<Overview> {
   constructor(
     watched: IWatched<Overview>,
     private readonly looks: ILooks
   ) {
-    this.overview = watched.value;
-    const tell = () => {
-      const said = this.overview.value?.problem;
-      // What the stream says goes before what the service said last.
-      this.problem.value =
-        watched.problem.value ??
-        (said ? new FacilityError(said.message, said.hint, 502, 'columns') : null);
-    };
-    watched.problem.changed.connect(tell);
-    this.overview.changed.connect((_, now) => {
-      tell();
-      this.catchUp(now?.requests ?? []);
-    });
-    tell();
+    super(watched);
+    this.overview.changed.connect((_, now) => this.catchUp(now?.requests ?? []));
   }
 
-  readonly overview: Observable<Overview | null>;
-  /** Why the overview may be out of date. */
-  readonly problem = new Observable<FacilityError | null>(null);
   /** By the request's identifier. */
   readonly opened = new Observable<ReadonlyMap<string, IOpened>>(new Map());
 

@@ -1,9 +1,9 @@
 /** `@casita/lab:facility`: the panel to which all other plug-ins add their sections. */
 
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
-import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 
 import { Api } from '../http';
 import { facilityIcon } from '../icons';
@@ -14,6 +14,12 @@ import { IFacilityPanel } from './token';
 
 const ID = '@casita/lab:facility';
 export const SHOW = 'casita:show-panel';
+
+/** A notification's button that shows the panel. */
+export function showAction(app: JupyterFrontEnd, trans: TranslationBundle): Notification.IAction {
+  const callback = () => void app.commands.execute(SHOW);
+  return { label: trans.__('Show'), callback, displayType: 'default' };
+}
 
 export const facility: JupyterFrontEndPlugin<IFacilityPanel> = {
   id: ID,
