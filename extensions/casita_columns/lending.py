@@ -67,7 +67,7 @@ class Loan:
         """Take no more, and leave what is being read."""
         self._ended.set()
         if self._worker:
-            self._worker.end_child()
+            self._worker.end_children()
 
     def run(self) -> None:
         """Run until :meth:`stop`; a facility that does not answer is waited for."""
@@ -82,7 +82,7 @@ class Loan:
                 logger.exception("a file was not read")
             self._ended.wait(PAUSE_SECONDS)
         if self._worker:
-            self._worker.end_child()
+            self._worker.end_children()
 
     def _once(self, http: httpx.Client) -> bool:
         """Read one file; returns whether there was one."""
@@ -145,7 +145,7 @@ class Loan:
                     continue
                 gone = answer.status_code == 404
                 if (gone or (answer.is_success and not answer.json()["kept"])) and self._worker:
-                    self._worker.end_child()
+                    self._worker.end_children()
                     return
 
         thread = threading.Thread(target=keep, daemon=True)

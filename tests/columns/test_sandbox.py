@@ -194,7 +194,7 @@ def test_cpu_time_is_a_file_s_own(box, source):
                     done = worker.run(task, [selection, out.fileno()], lambda _: None)["done"]
                     assert done["events"] == 1
     finally:
-        worker.end_child()
+        worker.end_children()
 
 
 def test_cpu_time_ends_for_who_sets_limits_anew(run):

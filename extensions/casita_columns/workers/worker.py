@@ -35,14 +35,17 @@ from typing import Any
 
 from casita.bearer import write
 from casita.errors import CasitaError
-from casita_columns.workers.child import Child, ChildError, readable
+from casita_columns.workers.child import ChildError, readable
+from casita_columns.workers.children import Children
 from casita_columns.workers.inputs import InputError, open_local, open_remote, served, version_of
 from casita_columns.workers.sandbox import Limits, Sandbox
 
 VARIABLE = "CASITA_COLUMNS_WORKER"
 MESSAGE_BYTES = 256 * 1024
 IDLE_SECONDS = 0.1
-"""After this the next task is taken to be of another query."""
+"""After this a child is made ready for another query."""
+KEPT_SECONDS = 10.0
+"""So much longer the one that holds the last query is kept: its next file may be on its way."""
 
 
 class Worker:
@@ -55,15 +58,12 @@ class Worker:
     """
 
     def __init__(self, sandbox: Sandbox, limits: Limits, seconds: float) -> None:
-        self._sandbox = sandbox
-        self._limits = limits
+        self._children = Children(sandbox, limits)
         self._seconds = seconds
-        self._child: Child | None = None
-        self._loaded: object = None
 
     def check(self, task: dict[str, Any], selection: int) -> dict[str, Any]:
         """Have a selection translated; the child is kept for the files that follow."""
-        self._ready(task, selection)
+        self._children.holding(task["codegen"], task["key"], selection)
         return {"ok": True}
 
     def run(self, task: dict[str, Any], handles: Sequence[int], tell: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Worker:
         selection, output = handles
         trouble: InputError | ChildError | None = None
         for url in task["replicas"]:
-            child = self._ready(task, selection)
+            child = self._children.holding(task["codegen"], task["key"], selection)
             try:
                 with self._opened(url) as (kind, handle):
                     done = child.transform(
@@ -95,7 +95,7 @@ class Worker:
 
     def look(self, task: dict[str, Any], handles: Sequence[int]) -> dict[str, Any]:
         """Have a file's trees listed."""
-        child = self._child if self._child and self._child.alive else self._start()
+        child = self._children.empty()
         with self._opened(task["url"]) as (kind, handle):
             child.look(kind, [handle, handles[0]])
         return {"done": {}}
@@ -122,49 +122,17 @@ class Worker:
             json.dump([version_of(one) for one in json.load(given)], out)
         return {"done": {}}
 
-    def _ready(self, task: dict[str, Any], selection: int) -> Child:
-        """Return a child that has the task's selection; that of another task is ended.
-
-        So is one that has used as much CPU time as a file may: it could not have that for another.
-        """
-        key = (task["codegen"], task["key"])
-        if self._child and self._child.alive and self._loaded == key:
-            if self._child.cpu < self._limits.cpu:
-                return self._child
-            self.end_child()
-        if self._child and (self._loaded is not None or not self._child.alive):
-            self.end_child()
-        child = self._child or self._start()
-        os.lseek(selection, 0, os.SEEK_SET)
-        try:
-            child.load(task["codegen"], selection)
-        except ChildError:
-            self.end_child()
-            raise
-        self._loaded = key
-        return child
-
-    def _start(self) -> Child:
-        self.end_child()
-        self._child = Child(self._sandbox, self._limits)
-        return self._child
-
     def warm(self) -> None:
-        """Have a child ready before it is needed: its imports take a while."""
-        if self._child is None:
-            self._start()
+        """Have a child ready for the next selection: its imports take a while."""
+        self._children.empty()
 
-    def refresh(self) -> None:
-        """Have a new child ready in the place of one whose work is done."""
-        if self._loaded is not None:
-            self.end_child()
-        self.warm()
+    def forget(self) -> None:
+        """End the child whose selection nobody seems to need any more."""
+        self._children.forget()
 
-    def end_child(self) -> None:
-        """End the child."""
-        if self._child:
-            self._child.kill()
-        self._child, self._loaded = None, None
+    def end_children(self) -> None:
+        """End the children."""
+        self._children.close()
 
     @contextmanager
     def _opened(self, url: str) -> Iterator[tuple[dict[str, Any], int]]:
@@ -225,7 +193,7 @@ def main() -> None:
         try:
             _serve(worker, control, bearer)
         finally:
-            worker.end_child()
+            worker.end_children()
 
 
 def _keep(bearer: Path, token: str) -> None:
@@ -247,8 +215,10 @@ def _serve(worker: Worker, control: socket.socket, bearer: Path) -> None:
 
     while True:
         if not readable(control, IDLE_SECONDS):
-            worker.refresh()
-            readable(control)
+            worker.warm()
+            if not readable(control, KEPT_SECONDS):
+                worker.forget()
+                readable(control)
         received, handles, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 4)
         if not received:
             return
