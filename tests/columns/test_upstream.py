@@ -11,6 +11,7 @@ import pytest
 from tests.columns.live import PYTHON, running, settings
 from tests.columns.test_service import body, finished, rows, submit
 
+from casita.serving import Refused
 from casita_columns.service.application import PREFIX
 from casita_columns.workers.codegens import probe
 
@@ -157,3 +158,35 @@ def test_limits_hold_for_what_comes_from_there(tmp_path, files, limits, words):
             0 if "output" in limits else sum(one["total-bytes"] for one in rows(here, identifier))
         )
         assert not list((tmp_path / "here/columns/results/spool").iterdir())
+
+
+def test_an_older_one_has_results_in_a_bucket_only(pair, files, monkeypatch):
+    here, _ = pair
+    monkeypatch.setattr(here.service.upstream, "_able", frozenset())
+    asked = [*files, "/gone.root"]
+    identifier = submit(here, body(asked, codegen="uproot", selection=QASTLE, fresh=True))
+    found = finished(here, identifier)
+    assert (found["status"], found["files-completed"], found["files-failed"]) == ("Complete", 3, 1)
+    for one in here.get(f"{PREFIX}/requests/{identifier}/files").json():
+        content = here.get(one["url"]).content
+        assert len(content) == one["size"]
+        assert pyarrow.parquet.read_table(pyarrow.BufferReader(content)).column_names == ["met"]
+
+
+@pytest.mark.parametrize(("status", "state"), [(500, "Fatal"), (503, "Submitted")])
+def test_one_that_can_not_translate_says_500(pair, files, monkeypatch, status, state):
+    """So do servers of ServiceX itself; 503 passes."""
+    here, there = pair
+
+    def submitted(*given):
+        raise Refused(status, "failed", "Something went wrong (Unknown id: Frob)")
+
+    monkeypatch.setattr(there.service.desk, "submit", submitted)
+    identifier = submit(here, body(files, codegen="uproot", selection=QASTLE, fresh=True))
+    if state == "Fatal":
+        assert "Unknown id: Frob" in finished(here, identifier)["failure-info"]
+    else:
+        time.sleep(1)
+        assert here.get(f"{PREFIX}/requests/{identifier}").json()["state"] == state
+        monkeypatch.undo()
+        assert finished(here, identifier)["files-completed"] == 3

@@ -29,6 +29,7 @@ from casita_columns.records.tables import (
     Request,
 )
 from casita_columns.service.bell import Bell
+from casita_columns.service.bucket import Bucket
 from casita_columns.service.work import over_quota
 from casita_columns.settings import ColumnsSettings
 from casita_columns.settings import Upstream as UpstreamSettings
@@ -44,6 +45,8 @@ FIRST = "0001-01-01T00:00:00+00:00"
 EXECUTOR = "upstream"
 PASSING = (401, 408, 425, 429)
 """Statuses after which another attempt may help."""
+LISTS, LINKS = "poll_local_transformation_results", "generate_file_urls"
+"""What newer ones can do; older ones have results in S3 only."""
 
 
 class Remote:
@@ -103,34 +106,27 @@ class Remote:
             self._token = str(answer.json()["access_token"])
         return {"Authorization": f"Bearer {self._token}"}
 
-    def fetch(self, request: str, name: str, out: int, limit: int) -> None:
-        """Write an object to a file descriptor.
+    def parts(self, request: str, name: str) -> Iterator[bytes]:
+        """Yield an object's content.
 
         Raises
         ------
-        TooLarge
-            It has more than ``limit`` bytes.
         ServiceError
             It can't be had.
         """
         body = {"request_id": request, "file_list": [name]}
         uris = self.ask("POST", "servicex/transformation/file-urls", json=body)["uris"]
         url, headers = uris[name][0], uris[name][1]
-        size = 0
         try:
             with self._http.stream("GET", url, headers=headers) as answer:
                 if answer.status_code != 200:
                     raise ServiceError(f"{name}: its store answers {answer.status_code}")
-                for part in answer.iter_bytes(2**20):
-                    size += len(part)
-                    if size > limit:
-                        raise TooLarge(name)
-                    _write(out, part)
+                yield from answer.iter_bytes(2**20)
         except httpx.HTTPError as error:
             raise ServiceError(f"{name}: it can't be fetched: {error}") from error
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """An object is larger than may be fetched."""
 
 
@@ -151,6 +147,7 @@ class Upstream:
         self._ended = threading.Event()
         self._news = threading.Event()
         self._asked = float("-inf")
+        self._able = frozenset((LISTS, LINKS))
         self.images: dict[str, str] = {}
         """Its code generators: name and image."""
         self._thread = threading.Thread(target=self._run, name="casita-upstream", daemon=True)
@@ -176,10 +173,12 @@ class Upstream:
             return
         self._asked = time.monotonic()
         try:
-            found = self._remote.ask("GET", "servicex")["code-gen-image"]
+            about = self._remote.ask("GET", "servicex")
+            found = about["code-gen-image"]
         except (CasitaError, OSError, KeyError) as error:
             logger.warning("the upstream ServiceX does not tell what it has: %s", error)
             return
+        self._able = frozenset(about.get("capabilities") or ())
         wanted = self._settings.codegens
         self.images = {
             str(name): str(image) for name, image in found.items() if not wanted or name in wanted
@@ -214,7 +213,9 @@ class Upstream:
             self._end(request, FATAL, f"{self._settings.url} has forgotten the request")
         except (LoginError, ServiceError) as error:
             status = error.status if isinstance(error, ServiceError) else 0
-            if status and status < 500 and status not in PASSING:
+            # An older ServiceX says 500 to what can't be translated, and nothing was begun there.
+            refused = status == 500 and not request.remote
+            if refused or (status and status < 500 and status not in PASSING):
                 self._end(request, FATAL, error.message)
             else:
                 logger.info("upstream: %s", error)  # asked again soon
@@ -238,8 +239,8 @@ class Upstream:
     def _follow(self, request: Request) -> None:
         state = self._remote.ask("GET", f"servicex/transformation/{request.remote}")
         self._records.set_files(request.id, int(state["files"]))
-        for number, row in self._new(request):
-            self._take(request, number, row)
+        for number, row in self._new(request, state):
+            self._take(request, number, row, state)
         status = str(state["status"])
         if status in DONE:
             trouble = str(state.get("failure-info") or "")
@@ -248,22 +249,33 @@ class Upstream:
             self._records.set_state(request.id, RUNNING)
         self._bell.ring(request.owner)
 
-    def _new(self, request: Request) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _new(self, request: Request, state: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield what is not here yet, with a number: rows may come in another order each time."""
         known = self._records.remote_rows(request.id)
-        path = f"servicex/transformation/{request.remote}/results"
-        found = self._remote.ask("GET", path, params={"later_than": FIRST})
-        new = (one for one in found["results"] if int(one["id"]) not in known)
+        if LISTS in self._able:
+            path = f"servicex/transformation/{request.remote}/results"
+            rows = self._remote.ask("GET", path, params={"later_than": FIRST})["results"]
+        else:
+            rows = Bucket(state).rows()
+        new = (one for one in rows if int(one["id"]) not in known)
         return enumerate(new, len(known))
 
-    def _take(self, request: Request, number: int, row: dict[str, Any]) -> None:
+    def _take(
+        self, request: Request, number: int, row: dict[str, Any], state: dict[str, Any]
+    ) -> None:
         row_id, path = int(row["id"]), str(row.get("file-path", ""))
         if row.get("transform_status") != "success":
             self._records.add_remote(request.id, row_id, number, path, "it failed there")
             return
         name = object_name(number, path, request.form)
         key = f"{request.id}/{name}"
-        size, trouble = self._fetched(request, str(row["s3-object-name"]), key)
+        remote = str(row["s3-object-name"])
+        parts = (
+            self._remote.parts(request.remote, remote)
+            if LINKS in self._able
+            else Bucket(state).parts(remote)
+        )
+        size, trouble = self._fetched(request, parts, key)
         if trouble:
             self._records.add_remote(request.id, row_id, number, path, trouble)
             return
@@ -272,16 +284,16 @@ class Upstream:
         if not self._records.add_remote(request.id, row_id, number, path, outcome):
             self._objects.delete(key)
 
-    def _fetched(self, request: Request, remote: str, key: str) -> tuple[int, str]:
+    def _fetched(self, request: Request, parts: Iterator[bytes], key: str) -> tuple[int, str]:
         """Fetch an object into the store; returns its size in bytes, and why it is not there."""
         free = self._columns.quota - self._records.usage(request.owner)
         most = self._columns.output
         spool = self._objects.spool()
         try:
-            self._remote.fetch(request.remote, remote, spool.fd, min(most, free))
+            _write(spool.fd, parts, min(most, free))
             self._records.promise(key)
             return self._objects.commit(spool, key), ""
-        except TooLarge:
+        except TooLargeError:
             self._objects.discard(spool)
             return 0, (
                 over_quota(self._columns.quota)
@@ -320,7 +332,19 @@ def _said(answer: httpx.Response, content: dict[str, Any]) -> str:
     return str(content.get("message") or f"it answers {answer.status_code}")[:1000]
 
 
-def _write(handle: int, part: bytes) -> None:
-    left = memoryview(part)
-    while left:
-        left = left[os.write(handle, left) :]
+def _write(handle: int, parts: Iterator[bytes], limit: int) -> None:
+    """Write an object to a file descriptor.
+
+    Raises
+    ------
+    TooLargeError
+        It has more than ``limit`` bytes.
+    """
+    size = 0
+    for part in parts:
+        size += len(part)
+        if size > limit:
+            raise TooLargeError
+        left = memoryview(part)
+        while left:
+            left = left[os.write(handle, left) :]
