@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from casita.auth.scopes import is_below, normalised
+from casita.auth.scopes import is_below
 from casita.auth.verifier import StorageToken
 from casita.backend import Settings, Trust
-from casita.errors import CasitaError, DeniedError, MissingError
+from casita.errors import CasitaError, MissingError
 from casita.serving import Refused
 from casita_cache import catalogue, reading
+from casita_cache.caches import Caches
 from casita_cache.catalogue import Catalogue, Dataset
-from casita_cache.jobs import Advance, Item, Jobs, Stopped
-from casita_cache.login import token_tag
+from casita_cache.jobs import Item, Jobs
 from casita_cache.models import (
     DatasetState,
     Evicted,
@@ -29,14 +29,13 @@ from casita_cache.models import (
     Targets,
 )
 from casita_cache.pins import Pins
-from casita_cache.routing import Route, Routes
+from casita_cache.routing import Route
 from casita_cache.servers import Server
 from casita_cache.settings import LOCAL
-from casita_cache.store import Cached, Store
+from casita_cache.store import Cached
 
 logger = logging.getLogger("casita.cache")
 READ, STAGE = "storage.read", "storage.stage"
-Answer = TypeVar("Answer")
 PINNED_PART = 0.8
 """Of a cache's size that may be pinned: the rest is for everything else."""
 
@@ -65,63 +64,21 @@ class ServiceSettings(Settings):
 
 
 class Desk:
-    """The caches of one facility, their files and what is done with them.
+    """What one facility's caches hold and do, as the owners of tokens may see and order it."""
 
-    Parameters
-    ----------
-    routes
-        The caches by origin.
-    renew
-        Gets a new token for the service to read with; returns whether there is one.
-    """
-
-    def __init__(
-        self, settings: ServiceSettings, routes: Routes, renew: Callable[[], bool]
-    ) -> None:
+    def __init__(self, settings: ServiceSettings, caches: Caches) -> None:
         self.settings = settings
-        self._renew = renew
-        self.routes = routes
-        self.servers = {
-            one.name.removeprefix("cache-"): one for one in settings.servers if one.role == "cache"
-        }
+        self.caches = caches
         self._prefix = next((one.prefix for one in settings.servers if one.role == "origin"), "")
-        self.stores = {name: Store(one.directory) for name, one in self.servers.items()}
         self._checking = threading.Lock()
         inline = catalogue.parse(settings.datasets, "casita.toml") if settings.datasets else []
         self.catalogue = Catalogue(inline, settings.catalogue)
-        self.pins = Pins(settings.directory / "pins.json", self.cache_url)
+        self.pins = Pins(settings.directory / "pins.json", caches.url_of)
         self.jobs = Jobs(
-            settings.directory / "jobs.json", self._fetch, settings.parallel, self._broken
+            settings.directory / "jobs.json", caches.fetch, settings.parallel, self._broken
         )
 
     # ---- names
-
-    def route_of(self, url: str) -> tuple[Route, str]:
-        """Return (route, normalised path) of a file at an origin.
-
-        Raises
-        ------
-        MissingError
-            No cache is for it.
-        """
-        found = self.routes.find(url)
-        if found is None:
-            there = ", ".join(one.addresses[0] for one in self.routes.all)
-            raise MissingError(
-                f"{url[:200]}: no cache of this facility is for that server",
-                hint=f"there are caches for {there}",
-            )
-        route, path = found
-        folder = "/" if path.endswith("/") and path != "/" else ""
-        try:
-            return route, normalised(path) + folder
-        except ValueError as error:
-            raise Refused(422, "invalid", str(error)) from None
-
-    def cache_url(self, url: str) -> str:
-        """Return where the cache has a file of an origin."""
-        route, path = self.route_of(url)
-        return route.url(path, token_tag())
 
     def expand(self, targets: Targets, token: StorageToken, right: str) -> Iterator[Item]:
         """Yield the files that are meant, each of which the token must allow.
@@ -135,42 +92,19 @@ class Desk:
             for one in self.catalogue.get(name).files:
                 yield self._item(one.url, one.size, token, right)
         for url in targets.urls:
-            route, path = self.route_of(url)
+            route, path = self.caches.route_of(url)
             if path.endswith("/") or any(mark in path for mark in "*?"):
                 folder = path.rpartition("/")[0] or "/"
                 token.require(right, folder)
-                for found, size in self._expanded(route, path):
+                for found, size in self.caches.expand(route, path):
                     yield self._item(route.origin_url(found), size, token, right)
             else:
                 yield self._item(url, None, token, right)
 
-    def _expanded(self, route: Route, path: str) -> list[tuple[str, int]]:
-        return self._asked(lambda: list(reading.expand(route.server(token_tag()), path)))
-
     def _item(self, url: str, size: int | None, token: StorageToken, right: str) -> Item:
-        route, path = self.route_of(url)
+        route, path = self.caches.route_of(url)
         token.require(right, path)
         return Item(route.origin_url(path), size)
-
-    def _asked(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask a cache, and once more with a new token if it refuses the one that there is.
-
-        That happens when the service has just started, and when the keys were replaced.
-        """
-        try:
-            return ask()
-        except DeniedError:
-            if not self._renew():
-                raise
-            return ask()
-
-    def _fetch(
-        self, url: str, advance: Advance, stopped: Stopped, size: int | None, sized: Advance
-    ) -> None:
-        self._asked(lambda: reading.fetch(self.cache_url(url), advance, stopped, size, sized))
-
-    def _stat(self, route: Route, path: str) -> Any:
-        return self._asked(lambda: reading.stat(route.server(token_tag()), path))
 
     # ---- looking
 
@@ -182,11 +116,11 @@ class Desk:
         MissingError
             Neither the cache nor the origin has it.
         """
-        route, path = self.route_of(url)
+        route, path = self.caches.route_of(url)
         token.require(READ, path)
-        if one := self.stores[route.name].stat(path):
+        if one := self.caches.stores[route.name].stat(path):
             return self._cached(route, one)
-        return self._uncached(route, path, self._stat(route, path).size)
+        return self._uncached(route, path, self.caches.stat(route, path).size)
 
     def _cached(self, route: Route, one: Cached) -> FileState:
         url, info = route.origin_url(one.path), one.info
@@ -224,17 +158,17 @@ class Desk:
         MissingError
             There is no such folder, as far as anybody can tell.
         """
-        route, path = self.route_of(url)
+        route, path = self.caches.route_of(url)
         path = path.rstrip("/") or "/"
         allowed = self._may_see(token, path)
-        cached = [one for one in self.stores[route.name].files(path) if allowed(one.path)]
+        cached = [one for one in self.caches.stores[route.name].files(path) if allowed(one.path)]
         files, folders = _level(path, cached)
         if mount := _next_folder(path, self._prefix if route.name == LOCAL else ""):
             folders.setdefault(mount, [])  # XRootD does not list what is above its exports
         there: list[tuple[str, int, bool]] = []
         complete = True
         try:
-            there = self._asked(lambda: reading.listing(route.server(token_tag()), path))
+            there = self.caches.listing(route, path)
         except MissingError:
             if not cached and not mount:
                 raise
@@ -264,8 +198,8 @@ class Desk:
         """Return a dataset, and what the caches have of it."""
         cached, sizes, fractions, pinned = 0, list[int | None](), list[float](), list[bool]()
         for file in one.files:
-            found = self.routes.find(file.url)
-            known = self.stores[found[0].name].stat(found[1]) if found else None
+            found = self.caches.routes.find(file.url)
+            known = self.caches.stores[found[0].name].stat(found[1]) if found else None
             cached += known.info.cached_bytes if known else 0
             sizes.append(known.info.size if known and file.size is None else file.size)
             if found:
@@ -308,21 +242,21 @@ class Desk:
     def _sized(self, item: Item) -> Item:
         if item.size is not None:
             return item
-        route, path = self.route_of(item.url)
-        known = self.stores[route.name].stat(path)
-        size = known.info.size if known else self._stat(route, path).size
+        route, path = self.caches.route_of(item.url)
+        known = self.caches.stores[route.name].stat(path)
+        size = known.info.size if known else self.caches.stat(route, path).size
         return Item(item.url, size)
 
     def _check_room(self, items: Iterable[Item]) -> None:
-        wanted: dict[str, dict[str, int]] = {name: {} for name in self.servers}
+        wanted: dict[str, dict[str, int]] = {name: {} for name in self.caches.servers}
         for url in self.pins.urls():
-            found = self.routes.find(url)  # None: of an origin that is no more
-            if found and (known := self.stores[found[0].name].stat(found[1])):
+            found = self.caches.routes.find(url)  # None: of an origin that is no more
+            if found and (known := self.caches.stores[found[0].name].stat(found[1])):
                 wanted[found[0].name][url] = known.info.size
         for one in items:
-            wanted[self.route_of(one.url)[0].name][one.url] = one.size or 0
+            wanted[self.caches.route_of(one.url)[0].name][one.url] = one.size or 0
         for name, sizes in wanted.items():
-            most = int(self.servers[name].size * PINNED_PART)
+            most = int(self.caches.servers[name].size * PINNED_PART)
             if (total := sum(sizes.values())) > most:
                 raise Refused(
                     409,
@@ -352,7 +286,7 @@ class Desk:
             if route.origin_url(one.path) in self.pins:
                 result.kept += 1
                 continue
-            result.bytes += self.stores[route.name].evict(one.path)
+            result.bytes += self.caches.stores[route.name].evict(one.path)
             result.files += 1
         return result
 
@@ -362,31 +296,31 @@ class Desk:
         for name in targets.datasets:
             urls += [one.url for one in self.catalogue.get(name).files]
         for url in urls:
-            route, path = self.route_of(url)
+            route, path = self.caches.route_of(url)
             token.require(STAGE, path)
-            for one in list(self.stores[route.name].files(path.rstrip("/") or "/")):
+            for one in list(self.caches.stores[route.name].files(path.rstrip("/") or "/")):
                 yield route, one
 
     def _broken(self, url: str) -> None:
-        route, path = self.route_of(url)
+        route, path = self.caches.route_of(url)
         logger.warning("%s: its copy is corrupt and was dropped", url)
         self.drop(route, path)
 
     def drop(self, route: Route, path: str) -> None:
         """Remove a copy that must not be served again, pinned or not."""
         self.pins.release(route.origin_url(path))
-        self.stores[route.name].evict(path)
+        self.caches.stores[route.name].evict(path)
 
     def suspect(self, url: str, token: StorageToken) -> bool:
         """Drop a cached copy if it really is corrupt; returns whether it was."""
-        route, path = self.route_of(url)
+        route, path = self.caches.route_of(url)
         token.require(READ, path)
-        if self.stores[route.name].stat(path) is None:
+        if self.caches.stores[route.name].stat(path) is None:
             return False
         if not self._checking.acquire(blocking=False):
             raise Refused(429, "busy", "another file is being checked", "try again in a moment")
         try:
-            self._fetch(url, lambda size: None, lambda: False, None, lambda size: None)
+            self.caches.read(url, lambda size: None, lambda: False, None, lambda size: None)
         except reading.ChecksumError:
             self._broken(url)
             return True

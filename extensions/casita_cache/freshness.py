@@ -60,8 +60,8 @@ class Freshness:
         return dropped
 
     def _compare(self, name: str, path: str) -> str:
-        route = self._desk.routes.named(name)
-        store = self._desk.stores.get(name)
+        route = self._desk.caches.routes.named(name)
+        store = self._desk.caches.stores.get(name)
         known = store.stat(path) if store else None
         if route is None or store is None or known is None:
             return ""

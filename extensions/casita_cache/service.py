@@ -23,6 +23,7 @@ from casita.auth.verifier import StorageToken, Verifier
 from casita.bearer import Keeper, write
 from casita.serving import equip, serve
 from casita_cache import metrics
+from casita_cache.caches import Caches
 from casita_cache.configuration import keys_folder
 from casita_cache.desk import STAGE, Desk, ServiceSettings
 from casita_cache.freshness import Freshness
@@ -63,7 +64,8 @@ class Service:
         self.settings = settings
         self.http = httpx.AsyncClient(timeout=20, trust_env=False)
         self.verifier = Verifier(settings.trust.issuers, settings.trust.audience, self.http)
-        self.desk = Desk(settings, parse(settings.routes), self._renew)
+        caches = (one for one in settings.servers if one.role == "cache")
+        self.desk = Desk(settings, Caches(caches, parse(settings.routes), self._renew))
         self.monitor = Monitor(settings.port)
         self.freshness = Freshness(self.desk, settings.revalidate)
         self._renewing = threading.Lock()
@@ -131,7 +133,7 @@ class Service:
     def _is_ready(self) -> bool:
         if self.settings.guarded and not (self.settings.directory / "bearer").exists():
             return False
-        return all(_answers(one.cache) for one in self.desk.routes.all)
+        return all(_answers(one.cache) for one in self.desk.caches.routes.all)
 
     async def _tend(self) -> None:
         while True:
@@ -143,7 +145,7 @@ class Service:
 
     def _tend_once(self) -> None:
         if self.settings.guarded:
-            one = next(iter(self.desk.servers.values()))
+            one = next(iter(self.desk.caches.servers.values()))
             prefill(keys_folder(one), one.issuers, seconds=0)
         self.desk.pins.refresh()
         self.freshness.look((one.origin, one.path) for one in self.accesses())
@@ -182,14 +184,14 @@ class Service:
     def status(self) -> Status:
         """Return every cache; walks their disks."""
         totals = self.totals()
-        origins = [self._origin(name, totals.get(name)) for name in self.desk.servers]
+        origins = [self._origin(name, totals.get(name)) for name in self.desk.caches.servers]
         lost = sum(one.lost + one.unreadable for one in totals.values()) + self.monitor.refused
         return Status(origins=origins, guarded=self.settings.guarded, lost=lost)
 
     def _origin(self, name: str, totals: ServerTotals | None) -> OriginState:
-        route, server = self.desk.routes.named(name), self.desk.servers[name]
+        route, server = self.desk.caches.routes.named(name), self.desk.caches.servers[name]
         assert route is not None
-        files = list(self.desk.stores[name].files())
+        files = list(self.desk.caches.stores[name].files())
         counted = totals or ServerTotals(0, 0)
         return OriginState(
             name=name,

@@ -85,6 +85,18 @@ def server_of(facility, name):
     return psutil.Process(listed[name]["pid"])
 
 
+def closed(facility):
+    """Whether the caches have closed all files.
+
+    A server may take half a minute (XrdPosix's ddInterval), and gives from memory until then what
+    was removed from its disk.
+    """
+    listed = [one["name"] for one in facility.status()["processes"]]
+    servers = [server_of(facility, name) for name in listed if name.startswith("cache-")]
+    opened = [Path(file.path) for one in servers for file in one.open_files()]
+    return not any({"data", "meta"} & set(path.parts) for path in opened)
+
+
 @contextmanager
 def plain_origin(world, export):
     """An XRootD server that is no facility's: somebody's storage, far away."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from XRootD import client
 
 from casita.testing import wait_for
 
-from .conftest import facility_with, plain_origin, port_of, program, server_of
+from .conftest import closed, facility_with, plain_origin, port_of, program, server_of
 
 CONFIG = """
 [backends.cache]
@@ -60,6 +61,7 @@ def cached(world, data, storage):
 
 @pytest.fixture
 def clean(cached):
+    wait_for(lambda: closed(cached), 60, "files closed by the caches")
     cached.casita("cache", "purge", "-y")
     return cached
 
@@ -318,6 +320,27 @@ def test_prefetch_pin_purge_and_evict(clean, storage):
     assert "1 files" in clean.casita("cache", "evict", "-y", f"{clean.far}/a.root").stdout
     assert file_state(clean, f"{clean.far}/a.root")["cached"] == 0
     assert read(clean, f"{clean.far}/a.root")[0] == truth(storage[0], "a.root")
+
+
+def test_what_is_evicted_while_it_is_open_is_fetched_again(clean):
+    """The server gives it from memory until it has closed it."""
+    url = f"{clean.far}/b.root"
+    assert "1 of 1 files" in clean.casita("cache", "prefetch", url).stdout
+    held = client.File()
+    port = port_of(clean, "cache-far")
+    assert held.open(f"root://127.0.0.1:{port}//store/b.root")[0].ok
+    clean.casita("cache", "evict", "-y", url)
+    clean.casita("cache", "prefetch", "--detach", url)
+    time.sleep(2)
+    job = json.loads(clean.casita("cache", "jobs", "--json").stdout)[0]
+    assert job["state"] == "running"
+    held.close()
+    wait_for(
+        lambda: json.loads(clean.casita("cache", "jobs", "--json").stdout)[0]["state"] == "done",
+        60,
+        "the file in the cache",
+    )
+    assert file_state(clean, url)["fraction"] == 1
 
 
 def test_a_list_of_files(clean, tmp_path):
