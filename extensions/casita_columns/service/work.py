@@ -1,13 +1,21 @@
-"""Gets the files of requests read: one thread for each worker that may be busy."""
+"""Gets the files of requests read: one thread for each worker that may be busy.
+
+As many others take in what was made, so that a worker is at the next file meanwhile.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import queue
 import secrets
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from casita.errors import CasitaError, ServiceError
@@ -26,10 +34,22 @@ from casita_columns.workers.pool import Pool, TaskError, Worker
 
 logger = logging.getLogger("casita.columns")
 LOOK_SECONDS = 2.0
+STOP_SECONDS = 10.0
 LINES_MAX = 12
 MAGIC = {"parquet": b"PAR1", "root-file": b"root", "root-rntuple": b"root"}
 """First bytes of each format."""
 LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a worker made of a file."""
+
+    request: Request
+    result: Result
+    spool: Spool
+    done: dict[str, Any]
+    """What the worker says of it."""
 
 
 class Work:
@@ -56,14 +76,13 @@ class Work:
         self._at: dict[int, tuple[str, Worker]] = {}
         """Request and worker of each file that is being read."""
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._run, name=f"casita-work-{number}", daemon=True)
-            for number in range(pool.size)
-        ]
+        self._made: queue.Queue[Made | None] = queue.Queue(pool.size)
+        self._readers = [_thread(self._read_all, number) for number in range(pool.size)]
+        self._takers = [_thread(self._take_all_in, number) for number in range(pool.size)]
 
     def start(self) -> None:
         """Begin."""
-        for one in self._threads:
+        for one in (*self._readers, *self._takers):
             one.start()
 
     def stop(self) -> None:
@@ -72,8 +91,13 @@ class Work:
             self._stopping = True
             self._news.notify_all()
         self._pool.close()
-        for one in self._threads:
-            one.join(timeout=10)
+        for one in self._readers:
+            one.join(timeout=STOP_SECONDS)
+        with contextlib.suppress(queue.Full):
+            for _ in self._takers:
+                self._made.put(None, timeout=STOP_SECONDS)
+        for one in self._takers:
+            one.join(timeout=STOP_SECONDS)
 
     def nudge(self) -> None:
         """Look at once for what there is to do."""
@@ -87,7 +111,7 @@ class Work:
         for one in at:
             one.stop()
 
-    def _run(self) -> None:
+    def _read_all(self) -> None:
         while not self._stopping:
             try:
                 taken = self._take()
@@ -96,6 +120,16 @@ class Work:
             except Exception:
                 logger.exception("a file was not seen to")
                 time.sleep(LOOK_SECONDS)
+
+    def _take_all_in(self) -> None:
+        while (made := self._made.get()) is not None:
+            try:
+                with self._answered_for(made.request, made.result):
+                    self.deliver(made.request, made.result, made.spool, made.done)
+            except Exception:
+                logger.exception("of a file nothing could be noted; it is read again")
+            finally:
+                self._end(made.request, made.result)
 
     def _take(self) -> tuple[Request, Result] | None:
         with self._news:
@@ -119,25 +153,38 @@ class Work:
                 self._news.notify_all()
 
     def _read(self, request: Request, result: Result) -> None:
+        """Have one file read; what it gives is taken in by another thread."""
+        made = None
         try:
-            spool = self._objects.spool()
-            try:
-                answer = self._ask(request, result, spool)
-            except CasitaError as error:
-                self._objects.discard(spool)
-                self.failed(request, result, error)
-            else:
-                self.deliver(request, result, spool, answer)
+            with self._answered_for(request, result):
+                spool = self._objects.spool()
+                try:
+                    made = Made(request, result, spool, self._ask(request, result, spool))
+                except CasitaError as error:
+                    self._objects.discard(spool)
+                    self.failed(request, result, error)
+        finally:
+            if made is None:
+                self._end(request, result)
+        if made is not None:
+            self._made.put(made)
+
+    @contextmanager
+    def _answered_for(self, request: Request, result: Result) -> Iterator[None]:
+        """Have something come of a file, whatever happens."""
+        try:
+            yield
         except AWAY:
             logger.exception("the database does not answer; the file is read again")
         except Exception:
             logger.exception("a file was not seen to")
             self._records.fail(result.id, "the service made a mistake; its log says which")
-        finally:
-            with self._news:
-                self._in_flight[request.owner] -= 1
-                self._mine.discard(result.id)
-            self._bell.ring(request.owner)
+
+    def _end(self, request: Request, result: Result) -> None:
+        with self._news:
+            self._in_flight[request.owner] -= 1
+            self._mine.discard(result.id)
+        self._bell.ring(request.owner)
 
     def _ask(self, request: Request, result: Result, spool: Spool) -> dict[str, Any]:
         task = {
@@ -219,6 +266,10 @@ class Work:
         else:
             self._records.fail(result.id, _told(error))
         self._bell.ring(request.owner)
+
+
+def _thread(run: Callable[[], None], number: int) -> threading.Thread:
+    return threading.Thread(target=run, name=f"casita{run.__name__}-{number}", daemon=True)
 
 
 def over_quota(quota: int) -> str:
