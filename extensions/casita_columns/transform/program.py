@@ -148,7 +148,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--processes", type=int, default=0)
     given = parser.parse_args(arguments)
     # Imported before threads and memory are scarce, and while nobody waits.
-    import awkward  # noqa: F401
+    import awkward
     import pyarrow
     import pyarrow.parquet
     import uproot  # noqa: F401
@@ -156,6 +156,8 @@ def main(arguments: Sequence[str]) -> None:
     from .sources import inflate_quickly
 
     inflate_quickly()
+    # Much is imported only as the first table is made.
+    awkward.to_arrow_table(awkward.Array([{"x": [1.0]}]), extensionarray=False)
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
     confine(given.memory, given.cpu, given.output, given.processes)
