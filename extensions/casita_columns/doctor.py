@@ -17,7 +17,7 @@ from casita_columns.records.database import open_engine
 from casita_columns.settings import ColumnsSettings
 from casita_columns.store.objects import Objects
 from casita_columns.workers.codegens import NEEDS, probe
-from casita_columns.workers.sandbox import interpreter, missing
+from casita_columns.workers.sandbox import has_filter, interpreter, missing
 
 LOW_PART = 0.05
 
@@ -25,8 +25,8 @@ LOW_PART = 0.05
 def check(config: ColumnsSettings, place: Place) -> list[Finding]:
     """Return the findings of every check."""
     python = interpreter(config.python, Path(sys.prefix))
-    found = [*_codegens(python), *_sandbox(config, place, python), *_space(config, place)]
-    found += [*_database(config), *_store(config)]
+    found = [*_codegens(python), *_sandbox(config, place, python), *_filter(python)]
+    found += [*_space(config, place), *_database(config), *_store(config)]
     troubles = registry(config.finders, config.datasets).troubles
     remedy = "see [backends.columns.finders] in casita.toml"
     return found + [Finding("warning", "finder", one, remedy) for one in troubles.values()]
@@ -69,6 +69,18 @@ def _sandbox(config: ColumnsSettings, place: Place, python: Path) -> Iterator[Fi
         f"{why}: code in queries reaches what {reach} does",
         "apt-get install bubblewrap, and let users make namespaces "
         "(sysctl kernel.unprivileged_userns_clone=1; on Ubuntu an AppArmor profile for bwrap)",
+    )
+
+
+def _filter(python: Path) -> Iterator[Finding]:
+    if has_filter(python):
+        yield Finding("ok", "system calls", "users' code starts no programs and opens no sockets")
+        return
+    yield Finding(
+        "warning",
+        "system calls",
+        f"{python} can't refuse any: users' code may start programs where it runs",
+        "pip install pyseccomp into that environment, and apt-get install libseccomp2",
     )
 
 

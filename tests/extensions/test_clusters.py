@@ -261,7 +261,7 @@ def test_a_kernel_makes_finds_and_joins_clusters(cluster, clusters, home):
 
 # ---- a facility of its own: clusters that fail, idle or outlive the gateway
 
-IDLE = 8
+IDLE = 20
 CONFIG = """
 [gateway]
 user_clusters = 1

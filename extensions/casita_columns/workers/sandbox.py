@@ -134,6 +134,21 @@ def missing(python: Path) -> str:
     return ""
 
 
+def has_filter(python: Path) -> bool:
+    """Whether an interpreter can refuse system calls, by pyseccomp and libseccomp."""
+    try:
+        done = subprocess.run(
+            [str(python), "-I", "-c", "import pyseccomp"],
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+            env=Sandbox.environment(),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
 def bubblewrap(python: Path) -> list[str]:
     """Return the command that builds the walls."""
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
