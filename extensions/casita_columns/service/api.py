@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ FAILURES_MAX = 100
 BEAT_SECONDS = 15.0
 """A stream says something at least so often, so that nobody on the way gives it up."""
 GATHER_SECONDS = 0.1
-"""News of the same moment are told together."""
+"""News is told at once, but not oftener."""
 Identifier = Annotated[str, Path(max_length=100)]
 
 
@@ -172,6 +173,7 @@ async def _followed(desk: Desk, user: str, identifier: str) -> AsyncIterator[str
     heard, last = desk.bell.listen(user), ""
     try:
         while True:
+            looked = time.monotonic()
             heard.clear()
             found = await asyncio.to_thread(desk.records.known, identifier)
             if found is None:
@@ -185,7 +187,7 @@ async def _followed(desk: Desk, user: str, identifier: str) -> AsyncIterator[str
                 return
             try:
                 await asyncio.wait_for(heard.wait(), BEAT_SECONDS)
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(looked + GATHER_SECONDS - time.monotonic())
             except TimeoutError:
                 yield ": beat\n\n"
     finally:

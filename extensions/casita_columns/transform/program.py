@@ -153,6 +153,7 @@ def main(arguments: Sequence[str]) -> None:
     import pyarrow.parquet
     import uproot  # noqa: F401
 
+    from . import output, raw  # noqa: F401
     from .sources import inflate_quickly
 
     inflate_quickly()
