@@ -1,5 +1,6 @@
 """Requests of very many files: what is told of them takes little memory at a time."""
 
+import re
 import tracemalloc
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ from tests.columns.test_records import request
 from casita_columns.records.datasets import File
 from casita_columns.records.tables import COMPLETE, FAILURE, SUCCESS, Request, Result
 from casita_columns.service.application import PREFIX
+from casita_columns.store.bucket_list import Asked, listed
+from casita_columns.store.shelf import Shelf
 
 FILES = 30_000
 MOST_BYTES = 25_000_000
@@ -85,6 +88,23 @@ def test_addresses_of_many_files(many):
     answer = many.client.post(url, json=body)
     assert answer.status_code == 404
     assert "000001-name.parquet" in answer.json()["message"]
+
+
+def test_a_bucket_is_listed_page_by_page(many):
+    shelf, token, found, peaks = Shelf(many.client.service.records), "", [], []
+    while True:
+        asked = Asked.of({"list-type": "2", "continuation-token": token})
+        tracemalloc.start()
+        page = listed(many.id, shelf.list(many.id, asked.first), asked)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        found += re.findall("<Key>(.*?)</Key>", page)
+        if not (more := re.search("<NextContinuationToken>(.*?)<", page)):
+            break
+        token = more[1]
+    assert found == [f"{number:06d}-name.parquet" for number in range(0, FILES, 2)]
+    assert len(peaks) == FILES // 2 // 1000
+    assert max(peaks) < 10_000_000, peaks
 
 
 def test_the_page_shows_the_first_failures(many):

@@ -387,6 +387,24 @@ def test_a_hundred_thousand_files_are_taken_in_at_once(records):
     assert records.next_waiting("local", {}, 0).number == 0
 
 
+def test_objects_come_by_name_whatever_the_database_s_language(records, monkeypatch):
+    """In the order of S3: that of UTF-8."""
+    monkeypatch.setattr("casita_columns.records.outcomes.PAGE", 2)
+    names = ["a-1", "Z", "ü", "a_1", "ä-", "_", "a", "😀", "b"]
+    one = request(records, dataset(records, len(names) + 1))
+    records.begin(one.id)
+    for name in names:
+        result = records.next_waiting("local", {}, 0)
+        records.succeed(result.id, Outcome(name, f"{one.id}/{name}", 1, 1, 1, 1, 0.5))
+    records.fail(records.next_waiting("local", {}, 0).id, "no")
+
+    def listed(first):
+        return [each.name for page in records.pages_by_name(one.id, first) for each in page]
+
+    assert listed("") == sorted(names)
+    assert listed("a") == ["a", "a-1", "a_1", "b", "ä-", "ü", "😀"]
+
+
 def test_old_requests_and_datasets_nobody_uses_are_forgotten(records):
     one = request(records)
     assert records.older(now() + 10) == []

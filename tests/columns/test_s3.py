@@ -42,9 +42,12 @@ class Shelf:
     def find(self, request_id, name):
         return self.found.get((request_id, name))
 
-    def list(self, request_id):
+    def has(self, request_id):
+        return any(bucket == request_id for bucket, _ in self.found)
+
+    def list(self, request_id, first):
         here = [one for (bucket, _), one in self.found.items() if bucket == request_id]
-        return sorted(here, key=lambda one: one.name) or None
+        return (one for one in sorted(here, key=lambda one: one.name) if one.name >= first)
 
 
 @pytest.fixture(scope="module", params=["", "/services/columns"])

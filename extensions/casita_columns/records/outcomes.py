@@ -113,6 +113,19 @@ class Outcomes(Database):
                 found |= set(session.scalars(mine.where(Result.name.in_(some))))
         return {one for one in found if one}
 
+    def pages_by_name(self, identifier: str, first: str) -> Iterator[Sequence[Result]]:
+        """Yield results of a request in pages, by their objects' names, from one on (UTF-8)."""
+        of = select(Result).where(Result.request_id == identifier, Result.state == SUCCESS)
+        found = of.where(Result.name >= first)
+        while True:
+            with self._reading() as session:
+                page = session.scalars(found.order_by(Result.name).limit(PAGE)).all()
+            if page:
+                yield page
+            if len(page) < PAGE:
+                return
+            found = of.where(Result.name > page[-1].name)
+
     def result(self, identifier: str, name: str) -> Result | None:
         """Return a result by its object's name."""
         found = select(Result).where(Result.request_id == identifier, Result.name == name)

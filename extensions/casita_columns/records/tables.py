@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
 SUBMITTED, LOOKUP, RUNNING = "Submitted", "Lookup", "Running"
 COMPLETE, FATAL, CANCELED, BAD_DATASET = "Complete", "Fatal", "Canceled", "Bad Dataset"
@@ -39,10 +40,15 @@ def now() -> float:
 
 
 class Words(TypeDecorator[str]):
-    """Text of any kind, without the characters that databases do not take."""
+    """Text of any kind, in order of its bytes, without the characters that databases don't take."""
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """Order as SQLite does, and S3, whatever the database's language."""
+        named = Text(collation="C") if dialect.name == "postgresql" else Text()
+        return dialect.type_descriptor(named)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Put others in their place."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
@@ -26,6 +27,8 @@ class Asked:
     delimiter: str
     after: str
     """Name, or common prefix, after which the page begins."""
+    token: str
+    """What of the last page said so."""
     most: int
     """Entries of a page."""
     coded: bool
@@ -51,35 +54,33 @@ class Asked:
             query.get("prefix", ""),
             query.get("delimiter", ""),
             unquote(token) or after,
+            token,
             min(KEYS_MAX, int(most)),
             query.get("encoding-type") == "url",
         )
+
+    @property
+    def first(self) -> str:
+        """The least name that may be in the page."""
+        return max(self.after, self.prefix)
 
     def text(self, value: str) -> str:
         """Return a name, or a part of one, as it stands in the answer."""
         return quote(value, safe="/-_.~") if self.coded else xml_text(value)
 
 
-def listed(bucket: str, found: Sequence[Stored], query: Mapping[str, str]) -> str:
+def listed(bucket: str, found: Iterable[Stored], asked: Asked) -> str:
     """Return a page of a list as XML, without the declaration.
 
     Parameters
     ----------
     found
-        The bucket's objects by name.
-    query
-        That of the request, decoded.
-
-    Raises
-    ------
-    S3Error
-        It is no query for a list.
+        The bucket's objects by name; no more of them are taken than the page needs.
     """
-    asked = Asked.of(query)
     # None are asked for: nothing is left out (as S3 has it).
-    entries = list(_entries(asked, found, asked.most + 1)) if asked.most else []
+    entries = list(islice(_entries(asked, found), asked.most + 1)) if asked.most else []
     page, more = entries[: asked.most], len(entries) > asked.most
-    fields = _head(asked, bucket, query)
+    fields = _head(asked, bucket)
     fields.append(f"<IsTruncated>{str(more).lower()}</IsTruncated>")
     if asked.second:
         fields.append(f"<KeyCount>{len(page)}</KeyCount>")
@@ -99,26 +100,24 @@ def listed(bucket: str, found: Sequence[Stored], query: Mapping[str, str]) -> st
     return f'<ListBucketResult xmlns="{NAMESPACE}">{"".join(fields)}</ListBucketResult>'
 
 
-def _entries(asked: Asked, found: Sequence[Stored], most: int) -> Iterator[Stored | str]:
+def _entries(asked: Asked, found: Iterable[Stored]) -> Iterator[Stored | str]:
     """Yield objects, and common prefixes of those that have the delimiter, in order."""
     last = asked.after  # of a page that ended with a common prefix, what is below it is done
     for one in found:
-        if not most:
+        if one.name > asked.prefix and not one.name.startswith(asked.prefix):
             return
-        if one.name <= asked.after or not one.name.startswith(asked.prefix):
+        if one.name <= asked.after or one.name < asked.prefix:
             continue
         begin = len(asked.prefix)
         end = one.name.find(asked.delimiter, begin) if asked.delimiter else -1
         if end < 0:
             yield one
-            most -= 1
         elif (common := one.name[: end + len(asked.delimiter)]) != last:
             yield common
             last = common
-            most -= 1
 
 
-def _head(asked: Asked, bucket: str, query: Mapping[str, str]) -> list[str]:
+def _head(asked: Asked, bucket: str) -> list[str]:
     """Return what of a query the answer repeats."""
     fields = [
         f"<Name>{xml_text(bucket)}</Name>",
@@ -131,8 +130,8 @@ def _head(asked: Asked, bucket: str, query: Mapping[str, str]) -> list[str]:
         fields.append("<EncodingType>url</EncodingType>")
     if not asked.second:
         fields.append(f"<Marker>{asked.text(asked.after)}</Marker>")
-    elif token := query.get("continuation-token"):
-        fields.append(f"<ContinuationToken>{xml_text(token)}</ContinuationToken>")
+    elif asked.token:
+        fields.append(f"<ContinuationToken>{xml_text(asked.token)}</ContinuationToken>")
     elif asked.after:
         fields.append(f"<StartAfter>{asked.text(asked.after)}</StartAfter>")
     return fields

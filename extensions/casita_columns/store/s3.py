@@ -18,7 +18,7 @@ from fastapi.responses import StreamingResponse
 
 from casita.errors import CasitaError, MissingError
 from casita_columns.store import signing
-from casita_columns.store.bucket_list import NAMESPACE, listed, xml_text
+from casita_columns.store.bucket_list import NAMESPACE, Asked, listed, xml_text
 from casita_columns.store.objects import AHEAD, Objects, Stored
 from casita_columns.store.ranges import RangeError, wanted
 from casita_columns.store.signing import S3Error
@@ -37,8 +37,12 @@ class Shelf(Protocol):
         """Return an object of a request."""
         ...
 
-    def list(self, request_id: str) -> list[Stored] | None:
-        """Return a request's objects by name; None if there is no such request."""
+    def has(self, request_id: str) -> bool:
+        """Whether there is such a request."""
+        ...
+
+    def list(self, request_id: str, first: str) -> Iterator[Stored]:
+        """Yield a request's objects by name, from one on, in order of their UTF-8 bytes."""
         ...
 
 
@@ -77,12 +81,12 @@ class _Doors:
     def listing(self, name: str, request: Request) -> Response:
         """List a request's objects."""
         self._admit(request, name)
-        found = self.shelf.list(name)
-        if found is None:
+        if not self.shelf.has(name):
             raise S3Error("NoSuchBucket", "there is no such bucket", 404)
         if "location" in request.query_params:
             return _xml(f'<LocationConstraint xmlns="{NAMESPACE}"/>')
-        return _xml(listed(name, found, request.query_params))
+        asked = Asked.of(request.query_params)
+        return _xml(listed(name, self.shelf.list(name, asked.first), asked))
 
     def object(self, name: str, rest: str, request: Request) -> Response:
         """Give an object."""

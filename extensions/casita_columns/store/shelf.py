@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from casita_columns.records.requests import Records
-from casita_columns.records.tables import SUCCESS, Result
+from casita_columns.records.tables import Result
 from casita_columns.store.objects import Stored
 
 
@@ -18,12 +20,14 @@ class Shelf:
         found = self._records.result(request_id, name)
         return _stored(found) if found is not None and found.key else None
 
-    def list(self, request_id: str) -> list[Stored] | None:
-        """Return a request's objects by name, or None if there is no such request."""
-        if self._records.known(request_id) is None:
-            return None
-        found = self._records.results(request_id, SUCCESS)
-        return sorted((_stored(one) for one in found), key=lambda one: one.name)
+    def has(self, request_id: str) -> bool:
+        """Whether there is such a request."""
+        return self._records.known(request_id) is not None
+
+    def list(self, request_id: str, first: str) -> Iterator[Stored]:
+        """Yield a request's objects by name, from one on."""
+        for page in self._records.pages_by_name(request_id, first):
+            yield from map(_stored, page)
 
 
 def _stored(one: Result) -> Stored:
