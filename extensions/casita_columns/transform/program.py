@@ -13,7 +13,6 @@ from typing import Any
 
 from .confine import allow, confine
 from .pieces import CodeError, DataError, Plan, SelectionError
-from .stream import opened
 
 MESSAGE_BYTES = 64 * 1024
 PROGRESS_SECONDS = 0.25
@@ -86,6 +85,7 @@ class Program:
 
     def _transform(self, message: dict[str, Any], handles: Sequence[int]) -> dict[str, Any]:
         from .output import written
+        from .sources import opened
 
         assert self._plan is not None
         began, spoken = time.monotonic(), time.monotonic()
@@ -104,6 +104,7 @@ class Program:
 
     def _look(self, message: dict[str, Any], handles: Sequence[int]) -> dict[str, Any]:
         from .look import trees
+        from .sources import opened
 
         with opened(message["input"], handles[0]) as source:
             text = json.dumps(trees(source))

@@ -1,4 +1,4 @@
-"""How uproot opens files here, and how many bytes it asks for: users' functions open them, too."""
+"""How files are opened here, and how many bytes are asked for: users' functions open them, too."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import contextlib
 import importlib
 import os
 import resource
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uproot
 import uproot.source.fsspec
+
+from . import filesystem
+from .stream import SCHEME, Opened, Stream
 
 SHARE = 4
 """A file may fill this part of the address space, and is read bit by bit if it is larger."""
@@ -58,3 +63,34 @@ def handler(path: str) -> Any:
         return None
     fits = most == resource.RLIM_INFINITY or size * SHARE <= most
     return uproot.MemmapSource if fits else None
+
+
+@contextmanager
+def opened(given: dict[str, Any], handle: int) -> Iterator[Opened]:
+    """Give the file that a message speaks of.
+
+    Parameters
+    ----------
+    given
+        The message's ``input``.
+    handle
+        Descriptor of a file, or of a socket.
+    """
+    if given["kind"] == "file":
+        counted = count()
+        source = Opened(f"/proc/self/fd/{handle}")
+        try:
+            yield source
+        finally:
+            source.bytes_in = source.bytes_in or counted()
+        return
+
+    with socket.socket(fileno=os.dup(handle)) as end:
+        Stream.current = stream = Stream(end, given["name"], given["size"])
+        filesystem.register()
+        source = Opened(f"{SCHEME}://0/{stream.name}")
+        try:
+            yield source
+        finally:
+            source.bytes_in = stream.bytes_in
+            Stream.current = None

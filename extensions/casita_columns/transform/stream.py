@@ -1,4 +1,4 @@
-"""The file that is read: one that was handed over, or one that is asked for by ranges.
+"""A file that is asked for by ranges.
 
 A request for ranges is a count and, for each, offset and length (``!I``, ``!QI``); the answer has,
 for each, its length (``!I``) and the bytes.  Instead of a length ``0xFFFFFFFF`` says that an error
@@ -7,14 +7,11 @@ follows: its length and text.
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 HEAD = struct.Struct("!I")
 RANGE = struct.Struct("!QI")
@@ -94,36 +91,3 @@ def _split(offset: int, length: int) -> list[tuple[int, int]]:
     return [
         (at, min(LONGEST, offset + length - at)) for at in range(offset, offset + length, LONGEST)
     ] or [(offset, 0)]
-
-
-@contextmanager
-def opened(given: dict[str, Any], handle: int) -> Iterator[Opened]:
-    """Give the file that a message speaks of.
-
-    Parameters
-    ----------
-    given
-        The message's ``input``.
-    handle
-        Descriptor of a file, or of a socket.
-    """
-    from . import filesystem, sources
-
-    if given["kind"] == "file":
-        counted = sources.count()
-        source = Opened(f"/proc/self/fd/{handle}")
-        try:
-            yield source
-        finally:
-            source.bytes_in = source.bytes_in or counted()
-        return
-
-    with socket.socket(fileno=os.dup(handle)) as end:
-        Stream.current = stream = Stream(end, given["name"], given["size"])
-        filesystem.register()
-        source = Opened(f"{SCHEME}://0/{stream.name}")
-        try:
-            yield source
-        finally:
-            source.bytes_in = stream.bytes_in
-            Stream.current = None
