@@ -9,7 +9,7 @@ import pytest
 from casita.errors import MissingError
 from casita_columns.records.database import open_engine
 from casita_columns.records.datasets import File
-from casita_columns.records.outcomes import Outcome
+from casita_columns.records.outcomes import Outcome, QuotaError
 from casita_columns.records.requests import Records
 from casita_columns.records.tables import Request, now
 
@@ -123,6 +123,18 @@ def test_a_result_counts_once(records):
     assert not records.succeed(result.id, outcome(result))
     assert not records.fail(result.id, "late")
     assert records.request("ada", one.id).completed == 1
+
+
+def test_who_would_exceed_the_quota_is_not_noted(records):
+    """However many are stored at the same time."""
+    one = request(records)
+    records.begin(one.id)
+    first, second = (records.next_waiting("local", {}, 0) for _ in range(2))
+    assert records.succeed(first.id, outcome(first), 150)
+    with pytest.raises(QuotaError):
+        records.succeed(second.id, outcome(second), 150)
+    assert records.usage("ada") == 100
+    assert records.succeed(second.id, outcome(second), 200)
 
 
 def test_after_cancelling_nothing_is_handed_out_or_counted(records):

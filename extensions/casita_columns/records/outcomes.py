@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from casita_columns.records.database import Database, batches
@@ -40,6 +40,10 @@ class Outcome:
     seconds: float
 
 
+class QuotaError(Exception):
+    """A user's results would take more than they may."""
+
+
 class Outcomes(Database):
     """Files that are done, and how they become so."""
 
@@ -48,12 +52,20 @@ class Outcomes(Database):
         with self._writing() as session:
             session.merge(Leftover(key=key, due=now() + PROMISE_SECONDS))
 
-    def succeed(self, identifier: int, outcome: Outcome) -> bool:
-        """Note a result, and only then count it; returns whether it was wanted."""
+    def succeed(self, identifier: int, outcome: Outcome, quota: int | None = None) -> bool:
+        """Note a result, and only then count it; returns whether it was wanted.
+
+        Raises
+        ------
+        QuotaError
+            Its owner's results would take more than ``quota`` bytes.
+        """
         with self._writing() as session:
             result, request = self._under_way(session, identifier)
             if result is None or request is None:
                 return False
+            if quota is not None and used_by(session, request.owner) + outcome.size > quota:
+                raise QuotaError
             result.state, result.trouble = SUCCESS, ""
             put(session, request, result, outcome)
             _stamp(request, result)
@@ -131,6 +143,12 @@ class Outcomes(Database):
         found = select(Result).where(Result.request_id == identifier, Result.name == name)
         with self._reading() as session:
             return session.scalars(found).first()
+
+
+def used_by(session: Session, owner: str) -> int:
+    """Return the bytes of a user's results."""
+    found = select(func.coalesce(func.sum(Request.size), 0)).where(Request.owner == owner)
+    return int(session.scalar(found) or 0)
 
 
 def put(session: Session, request: Request, result: Result, outcome: Outcome) -> None:

@@ -17,6 +17,7 @@ from casita.errors import MissingError
 from casita_columns.records.database import batches
 from casita_columns.records.datasets import Datasets
 from casita_columns.records.elsewhere import Elsewhere
+from casita_columns.records.outcomes import used_by
 from casita_columns.records.tables import (
     CANCELED,
     COMPLETE,
@@ -215,9 +216,8 @@ class Records(Datasets, Taking, Elsewhere):
 
     def usage(self, owner: str) -> int:
         """Return the bytes of a user's results."""
-        found = select(func.coalesce(func.sum(Request.size), 0)).where(Request.owner == owner)
         with self._reading() as session:
-            return int(session.scalar(found) or 0)
+            return used_by(session, owner)
 
     def counts(self) -> dict[str, int]:
         """Return how many requests are in each state."""

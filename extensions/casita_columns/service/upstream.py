@@ -235,6 +235,10 @@ class Upstream:
             body["did"] = request.did
         made = self._remote.ask("POST", "servicex/transformation", json=body)
         self._records.set_remote(request.id, str(made["request_id"]))
+        # Who cancelled it meanwhile could not yet know its name there.
+        current = self._records.known(request.id)
+        if current is None or current.state == CANCELED:
+            self._end_there(str(made["request_id"]))
 
     def _follow(self, request: Request) -> None:
         state = self._remote.ask("GET", f"servicex/transformation/{request.remote}")
@@ -314,10 +318,13 @@ class Upstream:
     def cancel(self, request: Request) -> None:
         """Cancel a request there, too."""
         if request.remote and request.state == CANCELED:
-            try:
-                self._remote.ask("GET", f"servicex/transformation/{request.remote}/cancel")
-            except CasitaError as error:
-                logger.info("upstream: %s", error)
+            self._end_there(request.remote)
+
+    def _end_there(self, remote: str) -> None:
+        try:
+            self._remote.ask("GET", f"servicex/transformation/{remote}/cancel")
+        except CasitaError as error:
+            logger.info("upstream: %s", error)
 
 
 def _content(answer: httpx.Response) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from casita.errors import CasitaError, ServiceError
 from casita_columns.records.database import AWAY
-from casita_columns.records.outcomes import Outcome
+from casita_columns.records.outcomes import Outcome, QuotaError
 from casita_columns.records.requests import Records
 from casita_columns.records.tables import Request, Result
 from casita_columns.service.access import rights_for
@@ -235,11 +235,20 @@ class Work:
             self._objects.discard(spool)
             self.failed(request, result, error)
             return False
-        if not self._records.succeed(result.id, _outcome(name, key, size, done)):
+        if not self._noted(request, result, _outcome(name, key, size, done)):
             self._objects.delete(key)
             return False
         self._bell.ring(request.owner)
         return True
+
+    def _noted(self, request: Request, result: Result, outcome: Outcome) -> bool:
+        """Note what is stored, if it is wanted, and others have not filled the quota meanwhile."""
+        quota = self._settings.quota
+        try:
+            return self._records.succeed(result.id, outcome, quota)
+        except QuotaError:
+            self.failed(request, result, TaskError("output", over_quota(quota)))
+            return False
 
     def _publish(self, request: Request, key: str, name: str) -> None:
         """Put a result into the volume, too, if it is to be there."""
