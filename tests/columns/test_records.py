@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from casita.errors import MissingError
+from casita.errors import ConfigError, MissingError
 from casita_columns.records.database import open_engine
 from casita_columns.records.datasets import File
 from casita_columns.records.outcomes import Outcome, QuotaError
@@ -123,6 +123,15 @@ def test_a_result_counts_once(records):
     assert not records.succeed(result.id, outcome(result))
     assert not records.fail(result.id, "late")
     assert records.request("ada", one.id).completed == 1
+
+
+def test_an_older_version_s_database_is_told(url):
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE requests DROP COLUMN reads")
+    engine.dispose()
+    with pytest.raises(ConfigError, match="older version's: requests has no reads"):
+        open_engine(url)
 
 
 def test_who_would_exceed_the_quota_is_not_noted(records):

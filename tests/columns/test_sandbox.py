@@ -14,7 +14,14 @@ import pytest
 from tests.columns.conftest import nano
 
 from casita_columns.workers.child import Child, ChildError, text_file
-from casita_columns.workers.sandbox import Limits, Sandbox, interpreter, missing, sandbox
+from casita_columns.workers.sandbox import (
+    Limits,
+    Sandbox,
+    has_filter,
+    interpreter,
+    missing,
+    sandbox,
+)
 from casita_columns.workers.worker import Worker
 
 PYTHON = interpreter(None, Path(sys.prefix))
@@ -178,6 +185,11 @@ while time.process_time() < begun + {seconds}:
     pass
 return awkward.Array([{{"said": 1}}])
 """
+
+
+def test_doctor_can_tell_who_refuses_system_calls(box, tmp_path):
+    assert has_filter(PYTHON)
+    assert not has_filter(tmp_path / "python")
 
 
 def test_cpu_time_is_a_file_s_own(box, source):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import create_engine, event, select
+from sqlalchemy import create_engine, event, inspect, select
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -42,7 +42,7 @@ def open_engine(url: str, patience: float = 0) -> Engine:
     Raises
     ------
     ConfigError
-        The URL is none, or its driver is not installed.
+        The URL is none, its driver is not installed, or its tables are an older version's.
     ServiceError
         The database does not answer.
     """
@@ -51,6 +51,7 @@ def open_engine(url: str, patience: float = 0) -> Engine:
     while True:
         try:
             Table.metadata.create_all(engine)
+            _refuse_older(engine)
             return engine
         except AWAY as error:
             said = str(error.__cause__ or error).partition("\n")[0]
@@ -60,6 +61,19 @@ def open_engine(url: str, patience: float = 0) -> Engine:
                 ) from None
             logger.warning("the database does not answer yet: %s", said)
             time.sleep(1)
+
+
+def _refuse_older(engine: Engine) -> None:
+    there = inspect(engine)
+    for table in Table.metadata.sorted_tables:
+        columns = {one["name"] for one in there.get_columns(table.name)}
+        if missing := set(table.columns.keys()) - columns:
+            raise ConfigError(
+                f"the database of column delivery is an older version's: {table.name} has no "
+                f"{min(missing)}",
+                hint="move it away (SQLite: columns.sqlite in the state directory) and restart "
+                "columns; requests of before are forgotten",
+            )
 
 
 def _engine(given: str) -> Engine:

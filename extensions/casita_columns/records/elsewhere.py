@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from casita_columns.records.database import Database
-from casita_columns.records.outcomes import Outcome, date, put
+from casita_columns.records.outcomes import Outcome, allow, date, put
 from casita_columns.records.tables import COMPLETE, FAILURE, OPEN, SUCCESS, Request, Result, now
 
 
@@ -31,7 +31,13 @@ class Elsewhere(Database):
             return set(session.scalars(found))
 
     def add_remote(
-        self, identifier: str, row: int, number: int, path: str, came: Outcome | str
+        self,
+        identifier: str,
+        row: int,
+        number: int,
+        path: str,
+        came: Outcome | str,
+        quota: int | None = None,
     ) -> bool:
         """Note a file that was read there, or why it was not; returns whether it was wanted.
 
@@ -41,6 +47,11 @@ class Elsewhere(Database):
             Its number there, which stays.
         number
             Its number here.
+
+        Raises
+        ------
+        QuotaError
+            Its owner's results would take more than ``quota`` bytes.
         """
         with self._writing() as session:
             held = select(Request).where(Request.id == identifier).with_for_update()
@@ -53,6 +64,7 @@ class Elsewhere(Database):
                 result.state, result.trouble = FAILURE, came
                 request.failed += 1
             else:
+                allow(session, request, came, quota)
                 result.state = SUCCESS
                 put(session, request, result, came)
             date(request, result)  # more files may be found there yet

@@ -64,8 +64,7 @@ class Outcomes(Database):
             result, request = self._under_way(session, identifier)
             if result is None or request is None:
                 return False
-            if quota is not None and used_by(session, request.owner) + outcome.size > quota:
-                raise QuotaError
+            allow(session, request, outcome, quota)
             result.state, result.trouble = SUCCESS, ""
             put(session, request, result, outcome)
             _stamp(request, result)
@@ -149,6 +148,12 @@ def used_by(session: Session, owner: str) -> int:
     """Return the bytes of a user's results."""
     found = select(func.coalesce(func.sum(Request.size), 0)).where(Request.owner == owner)
     return int(session.scalar(found) or 0)
+
+
+def allow(session: Session, request: Request, outcome: Outcome, quota: int | None) -> None:
+    """Refuse a result for which there is no room, whoever stored another meanwhile."""
+    if quota is not None and used_by(session, request.owner) + outcome.size > quota:
+        raise QuotaError
 
 
 def put(session: Session, request: Request, result: Result, outcome: Outcome) -> None:

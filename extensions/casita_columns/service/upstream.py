@@ -18,7 +18,7 @@ import httpx
 
 from casita.bearer import claims
 from casita.errors import CasitaError, LoginError, MissingError, ServiceError
-from casita_columns.records.outcomes import Outcome
+from casita_columns.records.outcomes import Outcome, QuotaError
 from casita_columns.records.requests import Records
 from casita_columns.records.tables import (
     CANCELED,
@@ -285,7 +285,13 @@ class Upstream:
             return
         events = int(row.get("total-events") or 0)
         outcome = Outcome(name, key, size, events, 0, 0, float(row.get("transform_time") or 0))
-        if not self._records.add_remote(request.id, row_id, number, path, outcome):
+        quota = self._columns.quota
+        try:
+            wanted = self._records.add_remote(request.id, row_id, number, path, outcome, quota)
+        except QuotaError:
+            wanted = False
+            self._records.add_remote(request.id, row_id, number, path, over_quota(quota))
+        if not wanted:
             self._objects.delete(key)
 
     def _fetched(self, request: Request, parts: Iterator[bytes], key: str) -> tuple[int, str]:
